@@ -1,0 +1,3 @@
+//! Passwords, tokens and the throttle; knows neither HTTP nor SQL.
+
+pub mod password;

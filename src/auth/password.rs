@@ -1,0 +1,1 @@
+//! Password hashes: scrypt, the reference service's bcrypt, and the slots they are computed in.

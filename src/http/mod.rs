@@ -1,0 +1,4 @@
+//! The route table.
+
+pub mod problem;
+pub mod server;

@@ -1,0 +1,1 @@
+//! The listener: connections, TLS, time-outs, the body limit and draining.
