@@ -4,8 +4,10 @@ pub mod auth;
 pub mod config;
 pub mod http;
 pub mod operator;
+pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod user;
 
 /// The version of this binary, as `mini-api version` prints it and migrations compare it.

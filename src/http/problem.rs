@@ -16,7 +16,7 @@ use crate::store::StoreError;
 pub struct FieldError {
     /// The field's name; empty when the body as a whole is wrong.
     pub field: &'static str,
-    /// A stable word for programs: `missing`, `type`, `value`, `json`, `duplicate`.
+    /// A stable word for programs: `missing`, `string_type`, `value_error`, `json_invalid`, `object_type`, `form_invalid`.
     pub kind: &'static str,
     /// One sentence for people.
     pub message: String,
@@ -129,7 +129,7 @@ impl Problem {
     }
 
     /// The problem document, with the request's id so that a client can name the log line.
-    pub fn to_response(&self, request_id: &str) -> Response {
+    pub fn document(&self, request_id: &str) -> Value {
         let status = self.status();
         let mut document = json!({
             "type": "about:blank",

@@ -5,13 +5,13 @@ use std::time::SystemTime;
 use tokio_postgres::{Row, error::SqlState, types::Type};
 
 use super::{Answer, Store, StoreError, lookup::Session};
-use crate::user::{Email, FullName, User, UserId};
+use crate::user::{Email, FullName, PasswordHash, User, UserId};
 
 /// What a login compares against.
 #[derive(Debug)]
 pub struct Credentials {
     pub id: UserId,
-    pub password_hash: String,
+    pub password_hash: PasswordHash,
     pub token_version: i32,
     pub disabled: bool,
 }
@@ -19,7 +19,7 @@ pub struct Credentials {
 /// A user about to be.
 pub struct NewUser<'a> {
     pub email: &'a Email,
-    pub password_hash: &'a str,
+    pub password_hash: &'a PasswordHash,
     pub full_name: Option<&'a FullName>,
 }
 
@@ -55,7 +55,7 @@ impl Store {
         let row = connection.settle(answer)?;
         Ok(row.map(|row| Credentials {
             id: UserId(row.get("id")),
-            password_hash: row.get("password_hash"),
+            password_hash: PasswordHash::new(row.get::<_, String>("password_hash")),
             token_version: row.get("token_version"),
             disabled: row.get("disabled"),
         }))
@@ -80,7 +80,7 @@ impl Store {
                 SQL,
                 &[
                     (&new.email.as_str(), Type::VARCHAR),
-                    (&new.password_hash, Type::VARCHAR),
+                    (&new.password_hash.expose_hash(), Type::VARCHAR),
                     (&full_name, Type::VARCHAR),
                 ],
             ))
@@ -94,12 +94,15 @@ impl Store {
     }
 
     /// Replaces a hash unless somebody else changed it since it was read.
-    pub async fn replace_hash(&self, id: UserId, old: &str, new: &str) -> Result<bool, StoreError> {
+    pub async fn replace_hash(&self, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError> {
         const SQL: &str = "/* users.replace_hash */ \
             UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2 RETURNING id";
         let connection = self.connection().await?;
         let answer = connection
-            .bounded(connection.query_typed(SQL, &[(&id.0, Type::INT4), (&old, Type::VARCHAR), (&new, Type::VARCHAR)]))
+            .bounded(connection.query_typed(
+                SQL,
+                &[(&id.0, Type::INT4), (&old.expose_hash(), Type::VARCHAR), (&new.expose_hash(), Type::VARCHAR)],
+            ))
             .await;
         Ok(!connection.settle(answer)?.is_empty())
     }
@@ -138,12 +141,12 @@ impl Store {
     }
 
     /// A new password ends all tokens: whoever had the old one may hold some.
-    pub async fn set_password(&self, email: &Email, hash: &str) -> Result<Option<Account>, StoreError> {
+    pub async fn set_password(&self, email: &Email, hash: &PasswordHash) -> Result<Option<Account>, StoreError> {
         let sql = format!(
             "/* users.set_password */ UPDATE users SET password_hash = $2, token_version = token_version + 1 \
              WHERE lower(email COLLATE \"C\") = $1 RETURNING {ACCOUNT}"
         );
-        self.change(&sql, email, Some(hash)).await
+        self.change(&sql, email, Some(hash.expose_hash())).await
     }
 
     async fn change(&self, sql: &str, email: &Email, hash: Option<&str>) -> Result<Option<Account>, StoreError> {
