@@ -141,8 +141,16 @@ impl Problem {
         if let (Self::Invalid(errors), Some(members)) = (self, document.as_object_mut()) {
             members.insert("errors".into(), errors.iter().map(field_error).collect());
         }
-        let mut response =
-            Response::builder().status(status).content_type("application/problem+json").body(document.to_string());
+        document
+    }
+
+    /// The answer itself.
+    pub fn to_response(&self, request_id: &str) -> Response {
+        let status = self.status();
+        let mut response = Response::builder()
+            .status(status)
+            .content_type("application/problem+json")
+            .body(self.document(request_id).to_string());
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::UNAUTHORIZED {
