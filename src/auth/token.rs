@@ -62,7 +62,7 @@ pub struct Tokens {
     signing: EncodingKey,
     verifying: Vec<Verifier>,
     lifetime: Duration,
-    jwks: String,
+    public_keys: Vec<Value>,
 }
 
 struct Verifier {
@@ -140,13 +140,7 @@ impl Tokens {
         for verifier in &verifying {
             published.extend(verifier.jwk());
         }
-        Ok(Self {
-            header,
-            signing,
-            verifying,
-            lifetime: settings.lifetime,
-            jwks: json!({ "keys": published }).to_string(),
-        })
+        Ok(Self { header, signing, verifying, lifetime: settings.lifetime, public_keys: published })
     }
 
     /// How long a token lives.
@@ -154,9 +148,9 @@ impl Tokens {
         self.lifetime
     }
 
-    /// The public keys as a JWK set (RFC 7517); secrets shared by HMAC are never in it.
-    pub fn jwks(&self) -> &str {
-        &self.jwks
+    /// The public keys as JWKs (RFC 7517); secrets shared by HMAC are never among them.
+    pub fn public_keys(&self) -> &[Value] {
+        &self.public_keys
     }
 
     /// # Errors

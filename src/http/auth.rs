@@ -1,6 +1,6 @@
 //! `/auth/register` and `/auth/login`.
 
-use std::{sync::Arc, time::SystemTime};
+use std::time::SystemTime;
 
 use poem::web::Data;
 use poem_openapi::{
@@ -11,21 +11,16 @@ use poem_openapi::{
 };
 
 use super::{
-    App, Tag,
+    Call, Tag,
     body::{Body, FORM, Fields, JSON, Parsed},
-    client::Client,
     problem::Problem,
     refusal::{Refused, Statuses},
     users::UserOut,
 };
 use crate::{
-    auth::{
-        password::{Busy, Outcome},
-        throttle::{Attempt, Network},
-        token::Claims,
-    },
-    store::{Admission, CreateError, NewUser},
-    telemetry::Event,
+    auth::{password::Outcome, throttle::Network, token::Claims},
+    store::{CreateError, NewUser},
+    telemetry::SecurityEvent,
     user::{Email, FullName, NewPassword, Password},
 };
 
@@ -153,7 +148,7 @@ impl Statuses for LoginRefusals {
     const STATUSES: &'static [u16] = &[400, 401, 408, 413, 415, 422, 429, 500, 503];
 }
 
-pub struct AuthApi(pub Arc<App>);
+pub struct AuthApi;
 
 #[OpenApi]
 impl AuthApi {
@@ -163,13 +158,13 @@ impl AuthApi {
     #[oai(path = "/auth/register", method = "post", operation_id = "register", tag = Tag::Auth)]
     async fn register(
         &self,
-        client: Data<&Client>,
+        call: Data<&Call>,
         body: Parsed<Registration>,
     ) -> Result<Registered, Refused<RegisterRefusals>> {
-        let app = &self.0;
+        let Call { app, client } = call.0;
         let Registration { email, password, full_name } = body.0;
         let attempt = app.throttle()?.register(&email, Network::from(client.address));
-        app.admit(&attempt, &client).await?;
+        app.admit(&attempt, client).await?;
         // Asked before hashing, to spare the work; the unique index decides.
         if app.store.is_registered(&email).await? {
             return Err(Problem::EmailTaken.into());
@@ -180,7 +175,7 @@ impl AuthApi {
             CreateError::EmailTaken => Problem::EmailTaken,
             CreateError::Store(error) => error.into(),
         })?;
-        app.security(Event::Registered, &attempt, &client);
+        app.security(SecurityEvent::Registered, &attempt, client);
         Ok(Registered::Created(Json(user.into())))
     }
 
@@ -188,17 +183,13 @@ impl AuthApi {
     ///
     /// Exchanges credentials, as JSON or as an OAuth 2 password form, for a bearer token.
     #[oai(path = "/auth/login", method = "post", operation_id = "login", tag = Tag::Auth)]
-    async fn login(
-        &self,
-        client: Data<&Client>,
-        body: Parsed<Login>,
-    ) -> Result<Json<Token>, Refused<LoginRefusals>> {
-        let app = &self.0;
+    async fn login(&self, call: Data<&Call>, body: Parsed<Login>) -> Result<Json<Token>, Refused<LoginRefusals>> {
+        let Call { app, client } = call.0;
         let Login { email, password } = body.0;
         let attempt = app.throttle()?.login(&email, Network::from(client.address));
-        app.admit(&attempt, &client).await?;
+        app.admit(&attempt, client).await?;
         let found = app.store.find_by_email(&email).await?;
-        let stored = found.as_ref().map(|user| user.password_hash.as_str());
+        let stored = found.as_ref().map(|user| &user.password_hash);
         let verified = app.hasher.verify(&password, stored).await?;
         let (user, outcome) = match (found, verified) {
             (Some(user), outcome @ Outcome::Match { .. }) if !user.disabled => (user, outcome),
@@ -206,18 +197,17 @@ impl AuthApi {
                 if let Outcome::Unusable(reason) = outcome {
                     app.log.unusable_hash(attempt.account, &reason);
                 }
-                app.security(Event::LoginFailed, &attempt, &client);
+                app.security(SecurityEvent::LoginFailed, &attempt, client);
                 return Err(Problem::InvalidCredentials.into());
             }
         };
-        if let Outcome::Match { replacement: Some(hash) } = outcome {
+        if let Outcome::Match { renewal: Some(hash) } = outcome {
             app.tidy(app.store.replace_hash(user.id, &user.password_hash, &hash).await);
         }
         app.tidy(app.store.forgive(&attempt).await);
         let claims = Claims { user: user.id, version: user.token_version };
-        let access_token =
-            app.tokens.issue(claims, SystemTime::now()).map_err(|cause| Problem::Internal { cause })?;
-        app.security(Event::LoginSucceeded, &attempt, &client);
+        let access_token = app.tokens.issue(claims, SystemTime::now()).map_err(|cause| Problem::Internal { cause })?;
+        app.security(SecurityEvent::LoginSucceeded, &attempt, client);
         let expires_in = app.tokens.lifetime().as_secs();
         Ok(Json(Token { access_token, token_type: "bearer".into(), expires_in }))
     }

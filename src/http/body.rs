@@ -82,8 +82,8 @@ impl Fields {
     /// [`Problem::Invalid`] when a field is there twice or is not UTF-8.
     pub fn form(bytes: &[u8]) -> Result<Self, Problem> {
         let mut values = Map::new();
-        let text = std::str::from_utf8(bytes)
-            .map_err(|_| whole_body("form_invalid", "the form is not UTF-8".to_owned()))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| whole_body("form_invalid", "the form is not UTF-8".to_owned()))?;
         for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
             if value.contains('\u{fffd}') {
                 return Err(whole_body("form_invalid", format!("the field `{name}` is not UTF-8")));

@@ -17,7 +17,7 @@ pub fn preflight(cors: &Cors, method: &Method, request: &HeaderMap) -> Option<Re
     if method != Method::OPTIONS || !request.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
         return None;
     }
-    allowed(cors, request)?;
+    allowed(cors, request.get(header::ORIGIN))?;
     let mut response = Response::builder().status(StatusCode::NO_CONTENT).finish();
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
@@ -27,12 +27,12 @@ pub fn preflight(cors: &Cors, method: &Method, request: &HeaderMap) -> Option<Re
 }
 
 /// What the browser must see to hand an answer over. An origin that is not allowed gets nothing, and the browser does the rest.
-pub fn allow(cors: &Cors, request: &HeaderMap, response: &mut HeaderMap) {
+pub fn allow(cors: &Cors, origin: Option<&HeaderValue>, response: &mut HeaderMap) {
     if let Cors::Origins(_) = cors {
         // The answer depends on who asks; a cache must not hand one page's to another.
         response.append(header::VARY, HeaderValue::from_static("origin"));
     }
-    let Some(origin) = allowed(cors, request) else { return };
+    let Some(origin) = allowed(cors, origin) else { return };
     response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     response.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     if let Cors::Origins(_) = cors {
@@ -40,8 +40,8 @@ pub fn allow(cors: &Cors, request: &HeaderMap, response: &mut HeaderMap) {
     }
 }
 
-fn allowed(cors: &Cors, request: &HeaderMap) -> Option<HeaderValue> {
-    let origin = request.get(header::ORIGIN)?;
+fn allowed(cors: &Cors, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
+    let origin = origin?;
     match cors {
         Cors::Off => None,
         Cors::AnyOrigin => Some(HeaderValue::from_static("*")),

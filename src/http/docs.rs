@@ -1,4 +1,4 @@
-//! `/docs` and its parts: Swagger UI from this binary alone, `/openapi.json`, and the public keys.
+//! `/docs` and its parts: Swagger UI from this binary alone; and `/openapi.json`.
 
 use std::io::Read as _;
 
@@ -41,11 +41,10 @@ pub struct Docs {
     bundle: Asset,
     icon: Asset,
     openapi: Asset,
-    jwks: Asset,
 }
 
 impl Docs {
-    pub fn new(openapi: String, jwks: String) -> Self {
+    pub fn new(openapi: String) -> Self {
         Self {
             page: Asset::plain(PAGE, "text/html; charset=utf-8"),
             initializer: Asset::plain(INITIALIZER, "text/javascript; charset=utf-8"),
@@ -53,7 +52,6 @@ impl Docs {
             bundle: Asset::gzip(BUNDLE, "text/javascript; charset=utf-8"),
             icon: Asset::gzip(ICON, "image/png"),
             openapi: Asset::plain(openapi, "application/json"),
-            jwks: Asset::plain(jwks, "application/jwk-set+json"),
         }
     }
 
@@ -65,7 +63,6 @@ impl Docs {
             "/docs/swagger-ui-bundle.js" => &self.bundle,
             "/docs/favicon-32x32.png" => &self.icon,
             "/openapi.json" => &self.openapi,
-            "/.well-known/jwks.json" => &self.jwks,
             _ => return None,
         })
     }
@@ -86,9 +83,11 @@ impl Asset {
         let headers = request.headers();
         let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|value| {
             let etag = self.etag.as_bytes();
-            value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii).any(|tag| {
-                tag == b"*" || tag == etag || tag.strip_prefix(b"W/").is_some_and(|weak| weak == etag)
-            })
+            value
+                .as_bytes()
+                .split(|b| *b == b',')
+                .map(<[u8]>::trim_ascii)
+                .any(|tag| tag == b"*" || tag == etag || tag.strip_prefix(b"W/").is_some_and(|weak| weak == etag))
         });
         let mut response = Response::builder().content_type(self.media_type);
         let body = match (&self.content, known) {

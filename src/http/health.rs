@@ -1,11 +1,10 @@
 //! `/health`, `/livez`, `/readyz`: for load balancers and orchestrators.
 
-use std::sync::Arc;
-
+use poem::web::Data;
 use poem_openapi::{Object, OpenApi, payload::Json};
 
 use super::{
-    App, Phase, Tag,
+    Call, Phase, Tag,
     problem::Problem,
     refusal::{Refused, Statuses},
 };
@@ -33,7 +32,7 @@ impl Statuses for HealthRefusals {
     const STATUSES: &'static [u16] = &[500, 503];
 }
 
-pub struct HealthApi(pub Arc<App>);
+pub struct HealthApi;
 
 #[OpenApi]
 impl HealthApi {
@@ -41,8 +40,8 @@ impl HealthApi {
     ///
     /// Whether the database answers. As the reference service has it; `/livez` and `/readyz` ask the two questions apart.
     #[oai(path = "/health", method = "get", operation_id = "health", tag = Tag::Health)]
-    async fn health(&self) -> Result<Json<Health>, Refused<HealthRefusals>> {
-        self.0.store.ping().await?;
+    async fn health(&self, call: Data<&Call>) -> Result<Json<Health>, Refused<HealthRefusals>> {
+        call.app.store.ping().await?;
         Ok(Json(Health { status: "ok".into() }))
     }
 
@@ -50,22 +49,22 @@ impl HealthApi {
     ///
     /// Whether the process answers at all. Never asks the database, so that its absence restarts nothing.
     #[oai(path = "/livez", method = "get", operation_id = "livez", tag = Tag::Health)]
-    async fn livez(&self) -> Json<Liveness> {
-        Json(Liveness { status: "ok".into(), started: self.0.phase() != Phase::Starting })
+    async fn livez(&self, call: Data<&Call>) -> Json<Liveness> {
+        Json(Liveness { status: "ok".into(), started: call.app.phase() != Phase::Starting })
     }
 
     /// Ready
     ///
     /// Whether requests should be sent here: the database answers, its schema is right, and the service is not draining.
     #[oai(path = "/readyz", method = "get", operation_id = "readyz", tag = Tag::Health)]
-    async fn readyz(&self) -> Result<Json<Health>, Refused<HealthRefusals>> {
+    async fn readyz(&self, call: Data<&Call>) -> Result<Json<Health>, Refused<HealthRefusals>> {
         let not_ready = |cause: &str| Problem::NotReady { cause: cause.into() };
-        match self.0.phase() {
+        match call.app.phase() {
             Phase::Starting => return Err(not_ready("starting").into()),
             Phase::Draining => return Err(not_ready("draining").into()),
             Phase::Ready => {}
         }
-        match self.0.store.schema_state().await? {
+        match call.app.store.schema_state().await? {
             SchemaState::Ready => Ok(Json(Health { status: "ok".into() })),
             SchemaState::Behind => Err(not_ready("the schema lacks migrations of this release").into()),
             SchemaState::TooNew { oldest } => {

@@ -9,7 +9,7 @@ use poem::{
 };
 use serde_json::{Value, json};
 
-use crate::store::StoreError;
+use crate::{auth::password::Busy, store::StoreError};
 
 /// One wrong field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct FieldError {
 }
 
 /// Why a request is refused. What a client must not see travels in `cause` and ends in the log only.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Problem {
     EmailTaken,
     InvalidCredentials,
@@ -192,6 +192,12 @@ impl ResponseError for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         self.to_response("")
+    }
+}
+
+impl From<Busy> for Problem {
+    fn from(busy: Busy) -> Self {
+        Self::Busy { retry_after: busy.retry_after }
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::marker::PhantomData;
 
+use super::problem::Problem;
 use poem_openapi::{
     ApiResponse, Object,
     registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, Registry},
     types::Type,
 };
-use super::problem::Problem;
 
 /// RFC 9457: why a request was refused.
 #[derive(Object)]

@@ -1,14 +1,13 @@
 //! `/users/me`.
 
-use std::{sync::Arc, time::SystemTime};
+use std::time::SystemTime;
 
 use poem::web::Data;
 use poem_openapi::{Object, OpenApi, payload::Json};
 
 use super::{
-    App, Tag,
+    Call, Tag,
     bearer::BearerToken,
-    client::Client,
     problem::Problem,
     refusal::{Refused, Statuses},
 };
@@ -34,7 +33,7 @@ impl Statuses for MeRefusals {
     const STATUSES: &'static [u16] = &[401, 500, 503];
 }
 
-pub struct UsersApi(pub Arc<App>);
+pub struct UsersApi;
 
 #[OpenApi]
 impl UsersApi {
@@ -42,18 +41,18 @@ impl UsersApi {
     ///
     /// The user a token was issued to.
     #[oai(path = "/users/me", method = "get", operation_id = "me", tag = Tag::Users)]
-    async fn me(&self, client: Data<&Client>, bearer: BearerToken) -> Result<Json<UserOut>, Refused<MeRefusals>> {
-        let app = &self.0;
+    async fn me(&self, call: Data<&Call>, bearer: BearerToken) -> Result<Json<UserOut>, Refused<MeRefusals>> {
+        let Call { app, client } = call.0;
         let claims = app.tokens.verify(&bearer.0.token, SystemTime::now()).map_err(|why| {
-            app.token_refused(why.reason(), &client);
+            app.token_refused(why.reason(), client);
             Problem::InvalidToken
         })?;
         let session = app.store.session(claims.user).await?.ok_or_else(|| {
-            app.token_refused("the user does not exist", &client);
+            app.token_refused("the user does not exist", client);
             Problem::UserNotFound
         })?;
         if session.disabled || session.token_version != claims.version {
-            app.token_refused(if session.disabled { "the user is disabled" } else { "revoked" }, &client);
+            app.token_refused(if session.disabled { "the user is disabled" } else { "revoked" }, client);
             return Err(Problem::InvalidToken.into());
         }
         Ok(Json(session.user.into()))

@@ -75,7 +75,7 @@ fn each_algorithm_signs_what_it_verifies() {
     for algorithm in [HmacAlgorithm::Hs256, HmacAlgorithm::Hs384, HmacAlgorithm::Hs512] {
         let tokens = hmac(algorithm, SECRET, vec![]);
         assert_eq!(tokens.verify(&tokens.issue(claims(), at(NOW)).unwrap(), at(NOW)), Ok(claims()));
-        assert_eq!(tokens.jwks(), r#"{"keys":[]}"#);
+        assert!(tokens.public_keys().is_empty());
     }
     for kind in [AsymmetricAlgorithm::EdDsa, AsymmetricAlgorithm::Es256] {
         let tokens = private(kind, &key_pair(kind).0, vec![]);
@@ -88,7 +88,7 @@ fn the_published_key_alone_verifies_a_token() {
     for kind in [AsymmetricAlgorithm::EdDsa, AsymmetricAlgorithm::Es256] {
         let tokens = private(kind, &key_pair(kind).0, vec![]);
         let token = tokens.issue(claims(), at(NOW)).unwrap();
-        let set: jsonwebtoken::jwk::JwkSet = serde_json::from_str(tokens.jwks()).unwrap();
+        let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(json!({ "keys": tokens.public_keys() })).unwrap();
         let header = jsonwebtoken::decode_header(&token).unwrap();
         let jwk = set.find(&header.kid.unwrap()).expect("the token names a published key");
         let key = DecodingKey::from_jwk(jwk).unwrap();
