@@ -57,7 +57,13 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(Arc::<InUse>::clone(&in_use));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { files: files.clone(), check_every, config: Arc::new(config), in_use, in_use_from: pair.fingerprint() })
+        Ok(Self {
+            files: files.clone(),
+            check_every,
+            config: Arc::new(config),
+            in_use,
+            in_use_from: pair.fingerprint(),
+        })
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
@@ -173,7 +179,9 @@ impl Pair {
     fn parse(&self, files: &TlsFiles) -> Result<CertifiedKey, TlsFault> {
         let bad_cert = |what: String| {
             let path = files.cert.display();
-            TlsFault(format!("TLS_CERT_FILE: {path} {what}; give the server's certificate first, then its issuers, as PEM"))
+            TlsFault(format!(
+                "TLS_CERT_FILE: {path} {what}; give the server's certificate first, then its issuers, as PEM"
+            ))
         };
         let bad_key = |what: String| {
             let path = files.key.display();
@@ -186,10 +194,9 @@ impl Pair {
             return Err(bad_cert("contains no certificate".into()));
         }
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| bad_key(describe(&error)))?;
-        let key = default_provider()
-            .key_provider
-            .load_private_key(key)
-            .map_err(|_| bad_key("holds a key that is not usable (RSA from 2048 bits, P-256, P-384, Ed25519)".into()))?;
+        let key = default_provider().key_provider.load_private_key(key).map_err(|_| {
+            bad_key("holds a key that is not usable (RSA from 2048 bits, P-256, P-384, Ed25519)".into())
+        })?;
         let certificate = CertifiedKey::new(chain, key);
         match certificate.keys_match() {
             Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certificate),
@@ -205,7 +212,7 @@ impl Pair {
 fn describe(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { .. } => "is cut off before an END line",
-        pem::Error::NoItemsFound => "contains nothing of the kind",
+        pem::Error::NoItemsFound => "contains no usable private key",
         _ => "is not PEM",
     }
     .into()
