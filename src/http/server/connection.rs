@@ -133,8 +133,7 @@ where
     let end = drive(&mut connection, http1::Connection::graceful_shutdown, meter, limits).await;
     client.shared.count(&end);
     let unread = match &end {
-        End::Closed(Err(error)) => error.is_parse(),
-        End::Closed(Ok(())) => meter.has_left_unread(),
+        End::Closed(result) => meter.has_left_unread() || result.as_ref().is_err_and(hyper::Error::is_parse),
         End::Overdue | End::Evicted => false,
     };
     if unread {

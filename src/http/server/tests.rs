@@ -36,7 +36,8 @@ use crate::config::HttpLimits;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A limit no test reaches.
 const NEVER: Duration = Duration::from_secs(3600);
-const SHORT: Duration = Duration::from_millis(300);
+/// A limit that is reached, yet long enough for a busy machine to do what must come before.
+const SHORT: Duration = Duration::from_millis(500);
 const MIB: usize = 1024 * 1024;
 
 fn limits() -> HttpLimits {

@@ -58,9 +58,9 @@ async fn idle_and_silent_connections_close_at_once() {
 
 #[tokio::test]
 async fn new_connections_are_served_during_the_drain_delay() {
-    let running = start(HttpLimits { drain_delay: SHORT * 2, ..limits() }).await;
+    let running = start(HttpLimits { drain_delay: SHORT * 3, ..limits() }).await;
     running.stop.cancel();
-    sleep(SHORT / 3).await;
+    sleep(SHORT / 5).await;
     assert_eq!(running.get("/").await.ok(), "/");
     refuses_connections(running.port).await;
     assert_eq!(running.finish().await, ServeReport { cut: 0 });

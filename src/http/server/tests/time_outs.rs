@@ -63,10 +63,10 @@ async fn an_idle_connection_is_closed_after_the_idle_limit() {
 
 #[tokio::test]
 async fn an_idle_connection_outlives_the_header_limit() {
-    let running = start(HttpLimits { header: SHORT, idle: SHORT * 4, ..limits() }).await;
+    let running = start(HttpLimits { header: SHORT, idle: SHORT * 3, ..limits() }).await;
+    let begin = Instant::now();
     let mut stream = running.connect().await;
     get(&mut stream, "/").await.ok();
-    let begin = Instant::now();
     assert!(rest(&mut stream).await.is_empty());
     assert!(begin.elapsed() >= SHORT * 3);
 }
@@ -81,7 +81,7 @@ async fn a_client_that_does_not_read_its_answer_is_cut_after_the_idle_limit() {
 
 #[tokio::test]
 async fn a_long_answer_may_take_longer_than_the_idle_limit_while_the_client_reads() {
-    let running = start(HttpLimits { idle: SHORT, ..limits() }).await;
+    let running = start(HttpLimits { idle: SHORT * 2, ..limits() }).await;
     let mut stream = running.connect().await;
     let begin = Instant::now();
     send(&mut stream, "GET /large HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
@@ -89,7 +89,7 @@ async fn a_long_answer_may_take_longer_than_the_idle_limit_while_the_client_read
     let mut read = 0;
     while let n @ 1.. = within(stream.read(&mut chunk)).await.unwrap() {
         read += n;
-        sleep(SHORT / 10).await;
+        sleep(SHORT / 8).await;
     }
     assert!(read > 64 * MIB);
     assert!(begin.elapsed() > SHORT * 2);
@@ -129,11 +129,11 @@ async fn an_answer_that_takes_too_long_is_dropped_and_refused_with_503_and_the_c
 
 #[tokio::test]
 async fn a_request_being_answered_outlives_the_header_and_idle_limits() {
-    let running = start(HttpLimits { header: SHORT / 3, idle: SHORT / 3, ..limits() }).await;
+    let running = start(HttpLimits { header: SHORT, idle: SHORT, ..limits() }).await;
     let mut stream = running.connect().await;
     send(&mut stream, "GET /gate HTTP/1.1\r\nhost: a\r\n\r\n").await;
     until(|| running.inside() == 1).await;
-    sleep(SHORT).await;
+    sleep(SHORT * 3).await;
     running.desk.gate.add_permits(1);
     assert_eq!(reply(&mut stream).await.ok(), "through");
 }
