@@ -107,11 +107,11 @@ impl<'a> Line<'a> {
 
     fn text(&mut self, name: &str, text: &str) {
         self.key(name);
-        match self.format {
-            LogFormat::Json => quote(self.to, text),
-            // A word needs no quotes, and is easier to read without.
-            LogFormat::Text if is_word(text) => self.to.extend_from_slice(text.as_bytes()),
-            LogFormat::Text => quote(self.to, text),
+        // For people a word has no quotes.
+        if self.format == LogFormat::Text && is_word(text) {
+            self.to.extend_from_slice(text.as_bytes());
+        } else {
+            quote(self.to, text);
         }
     }
 

@@ -159,7 +159,7 @@ impl Method {
 /// The metrics of one route, found once. Cheap to clone, and cheap to observe with.
 #[derive(Clone)]
 pub struct Route {
-    route: &'static str,
+    template: &'static str,
     requests: Family<RequestLabels, Counter>,
     duration: Histogram,
     /// The answer the route gives nearly always: its first success.
@@ -175,7 +175,7 @@ impl Route {
                 counter.inc();
             }
             usual => {
-                let labels = RequestLabels { method, route: self.route, status };
+                let labels = RequestLabels { method, route: self.template, status };
                 let counter = self.requests.get_or_create_owned(&labels);
                 counter.inc();
                 if usual.is_none() && (200..300).contains(&status) {
@@ -257,7 +257,7 @@ impl Metrics {
     /// The metrics of a route template; to be asked once per route, not once per request.
     pub fn route(&self, route: &'static str) -> Route {
         Route {
-            route,
+            template: route,
             requests: self.requests.clone(),
             duration: self.durations.get_or_create_owned(&RouteLabels { route }),
             usual: Arc::default(),

@@ -1,7 +1,7 @@
 use super::{super::metrics::*, *};
 
 fn metrics() -> Metrics {
-    let started = SystemTime::UNIX_EPOCH + Duration::from_secs(1_772_366_400);
+    let started = SystemTime::UNIX_EPOCH + Duration::new(1_772_366_400, 0);
     Metrics::new("1.2.3", started, &log(LogFormat::Json).0)
 }
 
