@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(20);
 
 #[derive(Default)]
@@ -70,13 +70,13 @@ async fn occupy_within(
     pool: &Arc<Pool>,
 ) -> Option<(mpsc::Sender<()>, JoinHandle<Result<(), Busy>>)> {
     let (release, released) = mpsc::channel::<()>();
-    let (began, begun) = oneshot::channel();
+    let (started, has_started) = oneshot::channel();
     let task = ask(deadline, pool, move || {
-        began.send(()).unwrap();
+        started.send(()).unwrap();
         let _ = released.recv();
     })
     .await;
-    begun.await.ok()?;
+    has_started.await.ok()?;
     Some((release, task))
 }
 
