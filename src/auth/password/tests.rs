@@ -49,7 +49,7 @@ fn number(n: usize) -> NonZeroUsize {
 }
 
 fn settings() -> Passwords {
-    Passwords { rehash_legacy: true, slots: Some(number(1)), queue: number(1), deadline: Duration::from_secs(60) }
+    Passwords { rehash_legacy: true, slots: Some(number(1)), queue: number(1), deadline: Duration::from_mins(1) }
 }
 
 const PLENTY: Resources = Resources { cores: NonZeroUsize::MIN, memory: None };
@@ -269,18 +269,18 @@ async fn without_a_slot_in_time_hashing_and_verifying_are_refused_and_nothing_is
     let settings = Passwords { deadline: Duration::from_millis(10), ..settings() };
     let (hasher, recorder) = start(&settings, CHEAP, &PLENTY);
     let (release, released) = std::sync::mpsc::channel::<()>();
-    let (began, begun) = tokio::sync::oneshot::channel();
-    let occupied = hasher.pool.turn(move || {
-        began.send(()).unwrap();
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let occupied = hasher.pool.turn_within(Duration::from_mins(1), move || {
+        started.send(()).unwrap();
         let _ = released.recv();
     });
     let refused = async {
-        begun.await.unwrap();
+        has_started.await.unwrap();
         let password = Password::new(STAPLE);
         let verified = hasher.verify(&password, Some(SCRYPT_CHEAP)).await.unwrap_err();
-        let hashed = hasher.hash(&password).await.unwrap_err();
+        let new_hash = hasher.hash(&password).await.unwrap_err();
         drop(release);
-        [verified, hashed]
+        [verified, new_hash]
     };
     let (finished, refused) = tokio::join!(occupied, refused);
     finished.unwrap();
