@@ -2,9 +2,28 @@
 //!
 //! This is the only module that reads the environment or a secret file.
 
-use std::{fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+mod database;
+mod database_url;
+mod fault;
+mod http;
+mod reader;
+pub mod table;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ipnet::IpNet;
+
+pub use self::fault::{Fault, Faults};
+use self::reader::Reader;
 
 /// Everything the service can be told, already checked.
 #[derive(Debug)]
@@ -15,6 +34,90 @@ pub struct Settings {
     pub passwords: Passwords,
     pub throttle: Throttle,
     pub log_format: LogFormat,
+    /// What is odd but no reason to stop: names that look like settings, keys that are not used.
+    pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// Parses all settings. `look_up` is the environment, `read_file` what opens the files it names; [`environment`]
+    /// and [`read_file`](read_file()) are the real ones.
+    ///
+    /// # Errors
+    /// Every fault there is, not only the first.
+    pub fn from_env(
+        look_up: impl Fn(&str) -> Option<String>,
+        read_file: impl Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Self, Faults> {
+        let mut reader = Reader::new(&look_up, &read_file);
+        let database = database::read(&mut reader);
+        let tokens = tokens::read(&mut reader);
+        let passwords = Passwords::read(&mut reader);
+        let throttle = Throttle::read(&mut reader);
+        let http = http::read(&mut reader);
+        let log_format = LogFormat::read(&mut reader);
+        reader.warn_of_near_misses();
+        let warnings = std::mem::take(&mut reader.warnings);
+        let settings = database.zip(tokens).zip(http).map(|((database, tokens), http)| Self {
+            http,
+            database,
+            tokens,
+            passwords,
+            throttle,
+            log_format,
+            warnings,
+        });
+        reader.finish(settings)
+    }
+}
+
+impl Database {
+    /// Parses only what commands such as `migrate` and `user` need.
+    ///
+    /// # Errors
+    /// Every fault of these settings.
+    pub fn from_env(
+        look_up: impl Fn(&str) -> Option<String>,
+        read_file: impl Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Self, Faults> {
+        let mut reader = Reader::new(&look_up, &read_file);
+        let database = database::read(&mut reader);
+        reader.finish(database)
+    }
+}
+
+impl Http {
+    /// Parses only what `healthcheck` needs to find the listener.
+    ///
+    /// # Errors
+    /// Every fault of these settings.
+    pub fn from_env(
+        look_up: impl Fn(&str) -> Option<String>,
+        read_file: impl Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Self, Faults> {
+        let mut reader = Reader::new(&look_up, &read_file);
+        let http = http::read(&mut reader);
+        reader.finish(http)
+    }
+}
+
+/// A variable of this process. What is no UTF-8 comes with U+FFFD in its place, which the parsers refuse.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// The content of a file that a setting names.
+///
+/// # Errors
+/// Those of the file system, and files over 1 MiB, which are no secret and no certificate.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    use io::Read as _;
+    const MAX: u64 = 1 << 20;
+    let mut content = Vec::new();
+    std::fs::File::open(path)?.take(MAX + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
+    }
+    Ok(content)
 }
 
 /// The listener, its limits and who may call it from a browser.
@@ -65,7 +168,7 @@ pub struct HttpLimits {
     pub drain: Duration,
 }
 
-/// Where PostgreSQL is and how long to wait for it.
+/// Where the database is and how long to wait for it.
 #[derive(Debug, Clone)]
 pub struct Database {
     /// Hosts, ports, user, password, name: from `DATABASE_URL` or the `DB_*` parts.
@@ -88,7 +191,7 @@ pub struct Database {
     pub start_timeout: Duration,
 }
 
-/// One PostgreSQL server (or several hosts of one cluster) and how its TLS is checked.
+/// One database server (or several hosts of one cluster) and how its TLS is checked.
 #[derive(Clone)]
 pub struct Server {
     pub postgres: tokio_postgres::Config,
@@ -144,7 +247,7 @@ pub enum SigningKey {
 #[derive(Debug)]
 pub enum VerifyingKey {
     Hmac(HmacAlgorithm, Secret),
-    /// A SubjectPublicKeyInfo PEM block.
+    /// A `SubjectPublicKeyInfo` PEM block.
     Public(AsymmetricAlgorithm, String),
 }
 
@@ -161,6 +264,17 @@ pub struct Passwords {
     pub deadline: Duration,
 }
 
+impl Passwords {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            rehash_legacy: reader.flag(&table::REHASH_LEGACY),
+            slots: reader.optional_count(&table::HASH_SLOTS),
+            queue: reader.count(&table::HASH_QUEUE),
+            deadline: reader.seconds(&table::HASH_DEADLINE),
+        }
+    }
+}
+
 /// How many logins are let through to hashing. Each limit is `BURST/SECONDS`: a burst, then one more each so many seconds.
 #[derive(Debug, Clone)]
 pub struct Throttle {
@@ -174,6 +288,17 @@ pub struct Throttle {
     pub register_network: Limit,
 }
 
+impl Throttle {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            account_network: reader.limit(&table::LOGIN_LIMIT_ACCOUNT_NETWORK),
+            network: reader.limit(&table::LOGIN_LIMIT_NETWORK),
+            account: reader.limit(&table::LOGIN_LIMIT_ACCOUNT),
+            register_network: reader.limit(&table::REGISTER_LIMIT_NETWORK),
+        }
+    }
+}
+
 /// A burst, then one more each `interval`; `Off` never refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
@@ -185,6 +310,12 @@ pub enum Limit {
 pub enum LogFormat {
     Json,
     Text,
+}
+
+impl LogFormat {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        if reader.word(&table::LOG_FORMAT) == Some("text") { Self::Text } else { Self::Json }
+    }
 }
 
 /// A value that never appears in a log or a `Debug` output.

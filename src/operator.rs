@@ -1,1 +1,138 @@
-//! The operator's commands on users.
+//! The operator's commands on users: an image without a shell has no `psql`.
+
+use std::{
+    num::NonZeroUsize,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::json;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{
+    auth::password::{Cost, Hasher, Resources},
+    config,
+    service::Fatal,
+    store::{Account, SchemaState, Store, StoreError},
+    user::{Email, NewPassword, PasswordHash},
+};
+
+/// What to do with a user.
+pub enum Action {
+    Show,
+    Disable,
+    Enable,
+    Revoke,
+    SetPassword(NewPassword),
+}
+
+/// Why it was not done.
+#[derive(Debug)]
+pub enum Refused {
+    Address(&'static str),
+    NoSuchUser,
+    Fatal(Fatal),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Fatal(match error {
+            StoreError::Unavailable(why) => Fatal::Unavailable(why),
+            StoreError::Unexpected(why) => Fatal::System(why),
+        })
+    }
+}
+
+// One hash, in a slot as the service's are.
+async fn hash(password: &NewPassword) -> Result<PasswordHash, Refused> {
+    let one = config::Passwords {
+        rehash_legacy: true,
+        slots: Some(NonZeroUsize::MIN),
+        queue: NonZeroUsize::MIN,
+        deadline: Duration::from_secs(60),
+    };
+    let resources = Resources::detect(Path::new("/"));
+    let hasher = Hasher::start(&one, Cost::OWASP, &resources, Arc::new(()))
+        .map_err(|error| Refused::Fatal(Fatal::System(error.to_string())))?;
+    hasher
+        .hash(password.as_password())
+        .await
+        .map_err(|busy| Refused::Fatal(Fatal::System(format!("the password cannot be hashed: {:?}", busy.cause))))
+}
+
+/// A user as he stands after the command.
+pub struct Shown(Account);
+
+/// Does it, and returns the user as he stands then.
+pub async fn act(database: &config::Database, address: &str, action: Action) -> Result<Shown, Refused> {
+    let email = Email::parse(address).map_err(|invalid| Refused::Address(invalid.0))?;
+    let store = Store::new(database).map_err(|why| Refused::Fatal(Fatal::Settings(why)))?;
+    if store.schema_state().await? == SchemaState::Behind {
+        let why = "the schema lacks migrations of this release: run mini-api migrate first";
+        return Err(Refused::Fatal(Fatal::Settings(why.into())));
+    }
+    let account = match action {
+        Action::Show => store.account(&email).await?,
+        Action::Disable => store.disable(&email).await?,
+        Action::Enable => store.enable(&email).await?,
+        Action::Revoke => store.revoke(&email).await?,
+        Action::SetPassword(password) => {
+            let hash = hash(&password).await?;
+            store.set_password(&email, &hash).await?
+        }
+    };
+    account.map(Shown).ok_or(Refused::NoSuchUser)
+}
+
+impl Shown {
+    /// For people.
+    pub fn table(&self) -> String {
+        let account = &self.0;
+        let rows = [
+            ("id", account.user.id.to_string()),
+            ("email", account.user.email.clone()),
+            ("full name", account.user.full_name.clone().unwrap_or_else(|| "-".into())),
+            ("created", account.created_at.map_or_else(|| "-".into(), moment)),
+            (
+                "state",
+                account.disabled_at.map_or_else(|| "active".into(), |at| format!("disabled since {}", moment(at))),
+            ),
+            ("tokens revoked", times(account.token_version)),
+            ("password hash", account.hash_scheme.clone()),
+        ];
+        rows.iter().map(|(name, value)| format!("{name:<15} {}\n", printable(value))).collect()
+    }
+
+    /// For programs.
+    pub fn json(&self) -> String {
+        let account = &self.0;
+        let document = json!({
+            "id": account.user.id.0,
+            "email": account.user.email,
+            "full_name": account.user.full_name,
+            "created_at": account.created_at.map(moment),
+            "disabled_at": account.disabled_at.map(moment),
+            "token_version": account.token_version,
+            "hash_scheme": account.hash_scheme,
+        });
+        format!("{document}\n")
+    }
+}
+
+fn times(count: i32) -> String {
+    match count {
+        0 => "never".into(),
+        1 => "once".into(),
+        n => format!("{n} times"),
+    }
+}
+
+fn moment(at: SystemTime) -> String {
+    OffsetDateTime::from(at).format(&Rfc3339).unwrap_or_default()
+}
+
+// A name is whatever its owner typed; it must not steer the operator's terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

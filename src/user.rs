@@ -151,6 +151,27 @@ impl NewPassword {
     }
 }
 
+/// A stored hash. Only `auth` computes with it and only `store` keeps it; everything between passes it on unread.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The hash itself, for `auth` and `store`.
+    pub fn expose_hash(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
 /// A name to show: at most 255 characters, none of them NUL, which PostgreSQL cannot store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FullName(String);

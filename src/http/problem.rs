@@ -9,21 +9,21 @@ use poem::{
 };
 use serde_json::{Value, json};
 
-use crate::store::StoreError;
+use crate::{auth::password::Busy, store::StoreError};
 
 /// One wrong field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     /// The field's name; empty when the body as a whole is wrong.
     pub field: &'static str,
-    /// A stable word for programs: `missing`, `type`, `value`, `json`, `duplicate`.
+    /// A stable word for programs: `missing`, `string_type`, `value_error`, `json_invalid`, `object_type`, `form_invalid`.
     pub kind: &'static str,
     /// One sentence for people.
     pub message: String,
 }
 
 /// Why a request is refused. What a client must not see travels in `cause` and ends in the log only.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Problem {
     EmailTaken,
     InvalidCredentials,
@@ -129,7 +129,7 @@ impl Problem {
     }
 
     /// The problem document, with the request's id so that a client can name the log line.
-    pub fn to_response(&self, request_id: &str) -> Response {
+    pub fn document(&self, request_id: &str) -> Value {
         let status = self.status();
         let mut document = json!({
             "type": "about:blank",
@@ -141,8 +141,16 @@ impl Problem {
         if let (Self::Invalid(errors), Some(members)) = (self, document.as_object_mut()) {
             members.insert("errors".into(), errors.iter().map(field_error).collect());
         }
-        let mut response =
-            Response::builder().status(status).content_type("application/problem+json").body(document.to_string());
+        document
+    }
+
+    /// The answer itself.
+    pub fn to_response(&self, request_id: &str) -> Response {
+        let status = self.status();
+        let mut response = Response::builder()
+            .status(status)
+            .content_type("application/problem+json")
+            .body(self.document(request_id).to_string());
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::UNAUTHORIZED {
@@ -184,6 +192,12 @@ impl ResponseError for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         self.to_response("")
+    }
+}
+
+impl From<Busy> for Problem {
+    fn from(busy: Busy) -> Self {
+        Self::Busy { retry_after: busy.retry_after }
     }
 }
 

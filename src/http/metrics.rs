@@ -1,0 +1,36 @@
+//! `/metrics`, on the administration address only.
+
+use std::sync::Arc;
+
+use poem::{Endpoint, Request, Response, http::Method};
+
+use super::{App, problem::Problem, server};
+use crate::telemetry::METRICS_MEDIA_TYPE;
+
+/// Everything on the administration address.
+pub fn routes(app: Arc<App>, counters: Arc<server::Counters>) -> impl Endpoint<Output = Response> {
+    Administration { app, counters }
+}
+
+struct Administration {
+    app: Arc<App>,
+    counters: Arc<server::Counters>,
+}
+
+impl Endpoint for Administration {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        if let Some(server::Refused(problem)) = request.extensions_mut().remove::<server::Refused>() {
+            return Ok(problem.to_response(""));
+        }
+        Ok(match (request.method(), request.uri().path()) {
+            (&Method::GET, "/metrics") => {
+                let text = self.app.metrics.encode();
+                Response::builder().content_type(METRICS_MEDIA_TYPE).body(text)
+            }
+            (_, "/metrics") => Problem::MethodNotAllowed.to_response(""),
+            _ => Problem::NotFound.to_response(""),
+        })
+    }
+}

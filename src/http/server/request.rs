@@ -1,0 +1,133 @@
+//! One request: its body within bounds, its answer within time.
+
+use std::{convert::Infallible, io, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, combinators::BoxBody};
+use hyper::body::{Body as _, Incoming};
+use poem::{
+    Body, Endpoint, Request, RequestParts, Response,
+    http::{self, HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header},
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::connection::Client;
+use crate::http::problem::Problem;
+
+/// In the extensions of a request that the server refuses: the endpoint answers it with this problem and does nothing else.
+/// Its body is empty.
+#[derive(Debug, Clone)]
+pub struct Refused(pub Arc<Problem>);
+
+/// What a refusal after the deadline still knows of the request: enough to log it and to let a browser read the answer.
+const REMEMBERED: [HeaderName; 4] = [
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("traceparent"),
+    header::ORIGIN,
+];
+
+pub(super) async fn answer<E>(
+    client: Arc<Client<E>>,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<BoxBody<Bytes, io::Error>>, Infallible>
+where
+    E: Endpoint<Output = Response>,
+{
+    let _answering = client.meter.answering();
+    let limits = &client.shared.limits;
+    let deadline = Instant::now() + limits.request;
+    let (head, incoming) = request.into_parts();
+    let version = head.version;
+    let parts = client.parts(head);
+    let response = match receive(incoming, limits.body_bytes, deadline).await {
+        Ok(body) => {
+            let memo = Memo::of(&parts);
+            let answer = client.shared.endpoint.get_response(Request::from_parts(parts, body));
+            match timeout_at(deadline, answer).await {
+                Ok(response) => response,
+                Err(_) => refuse(&client.shared.endpoint, client.parts(memo.into_head()), Problem::TimedOut).await,
+            }
+        }
+        Err(problem) => {
+            client.meter.leave_unread();
+            let mut response = refuse(&client.shared.endpoint, parts, problem).await;
+            // The rest of the body stands between this answer and a next request. HTTP/2 resets the one stream instead.
+            if version <= Version::HTTP_11 {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
+    };
+    Ok(response.into())
+}
+
+async fn refuse<E>(endpoint: &E, mut parts: RequestParts, problem: Problem) -> Response
+where
+    E: Endpoint<Output = Response>,
+{
+    parts.extensions.insert(Refused(Arc::new(problem)));
+    endpoint.get_response(Request::from_parts(parts, Body::empty())).await
+}
+
+/// The whole body, or why it is refused. A length announced too large is refused before anything is read.
+async fn receive(mut incoming: Incoming, limit: usize, deadline: Instant) -> Result<Body, Problem> {
+    if incoming.is_end_stream() {
+        return Ok(Body::empty());
+    }
+    if usize::try_from(incoming.size_hint().lower()).map_or(true, |announced| announced > limit) {
+        return Err(Problem::PayloadTooLarge { limit });
+    }
+    match timeout_at(deadline, collect(&mut incoming, limit)).await {
+        Ok(body) => body.map(Body::from),
+        Err(_) => Err(Problem::RequestTimeout),
+    }
+}
+
+async fn collect(incoming: &mut Incoming, limit: usize) -> Result<Bytes, Problem> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = incoming.frame().await {
+        let Ok(data) = frame.map_err(|_| Problem::BadRequest)?.into_data() else { continue };
+        if first.len().max(all.len()) + data.len() > limit {
+            return Err(Problem::PayloadTooLarge { limit });
+        }
+        // Most bodies are one frame, which needs no copy.
+        if first.is_empty() && all.is_empty() {
+            first = data;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// A request's head without what only its handler needs.
+struct Memo {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+}
+
+impl Memo {
+    fn of(parts: &RequestParts) -> Self {
+        let mut headers = HeaderMap::new();
+        for name in &REMEMBERED {
+            for value in parts.headers.get_all(name) {
+                headers.append(name, value.clone());
+            }
+        }
+        Self { method: parts.method.clone(), uri: parts.uri.clone(), version: parts.version, headers }
+    }
+
+    fn into_head(self) -> http::request::Parts {
+        let (mut head, ()) = http::Request::new(()).into_parts();
+        head.method = self.method;
+        head.uri = self.uri;
+        head.version = self.version;
+        head.headers = self.headers;
+        head
+    }
+}

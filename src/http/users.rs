@@ -1,0 +1,60 @@
+//! `/users/me`.
+
+use std::time::SystemTime;
+
+use poem::web::Data;
+use poem_openapi::{Object, OpenApi, payload::Json};
+
+use super::{
+    Call, Tag,
+    bearer::BearerToken,
+    problem::Problem,
+    refusal::{Refused, Statuses},
+};
+use crate::user::User;
+
+/// A user, as others may see him.
+#[derive(Object)]
+pub struct UserOut {
+    id: i32,
+    email: poem_openapi::types::Email,
+    full_name: Option<String>,
+}
+
+impl From<User> for UserOut {
+    fn from(user: User) -> Self {
+        Self { id: user.id.0, email: poem_openapi::types::Email(user.email), full_name: user.full_name }
+    }
+}
+
+pub struct MeRefusals;
+
+impl Statuses for MeRefusals {
+    const STATUSES: &'static [u16] = &[401, 500, 503];
+}
+
+pub struct UsersApi;
+
+#[OpenApi]
+impl UsersApi {
+    /// Who am I
+    ///
+    /// The user a token was issued to.
+    #[oai(path = "/users/me", method = "get", operation_id = "me", tag = Tag::Users)]
+    async fn me(&self, call: Data<&Call>, bearer: BearerToken) -> Result<Json<UserOut>, Refused<MeRefusals>> {
+        let Call { app, client } = call.0;
+        let claims = app.tokens.verify(&bearer.0.token, SystemTime::now()).map_err(|why| {
+            app.token_refused(why.reason(), client);
+            Problem::InvalidToken
+        })?;
+        let session = app.store.session(claims.user).await?.ok_or_else(|| {
+            app.token_refused("the user does not exist", client);
+            Problem::UserNotFound
+        })?;
+        if session.disabled || session.token_version != claims.version {
+            app.token_refused(if session.disabled { "the user is disabled" } else { "revoked" }, client);
+            return Err(Problem::InvalidToken.into());
+        }
+        Ok(Json(session.user.into()))
+    }
+}

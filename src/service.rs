@@ -1,0 +1,236 @@
+//! The life of the service: start, become ready, serve, drain, stop.
+
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    auth::{
+        password::{Cost, Hasher, Resources},
+        throttle::Throttle,
+        token::Tokens,
+    },
+    config::Settings,
+    http::{
+        self, App, metrics,
+        server::{Counters, Listener, Tls, serve},
+    },
+    store::{MigrateError, SchemaState, Store, StoreError},
+    telemetry::{Lifecycle, Log, Metrics},
+};
+
+/// How often renewed certificates are looked for.
+const CERTIFICATE_CHECK: Duration = Duration::from_secs(10);
+/// How often rows of the throttle that mean nothing any more are removed.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// Between two attempts to reach a database that is still starting.
+const RETRY_EVERY: Duration = Duration::from_millis(250);
+
+/// Why the service could not start or go on; `main` knows the exit code of each.
+#[derive(Debug)]
+pub enum Fatal {
+    /// A setting that only shows to be wrong when it is used.
+    Settings(String),
+    /// The database did not become usable in time.
+    Unavailable(String),
+    /// The data must be mended by a person first.
+    Data(String),
+    /// The operating system refused.
+    System(String),
+}
+
+impl fmt::Display for Fatal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings(why) | Self::Unavailable(why) | Self::Data(why) | Self::System(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<MigrateError> for Fatal {
+    fn from(error: MigrateError) -> Self {
+        match &error {
+            MigrateError::Store(StoreError::Unavailable(_)) => Self::Unavailable(error.to_string()),
+            MigrateError::Collisions(_) | MigrateError::Foreign(_) => Self::Data(error.to_string()),
+            MigrateError::TooNew { .. } | MigrateError::Refused(_) | MigrateError::Store(_) => {
+                Self::Settings(error.to_string())
+            }
+        }
+    }
+}
+
+/// A service that listens.
+pub struct Service {
+    pub app: Arc<App>,
+    /// Where it listens; the port is the one the system chose when 0 was asked for.
+    pub address: SocketAddr,
+    pub admin_address: Option<SocketAddr>,
+    stop: CancellationToken,
+    serving: Vec<tokio::task::JoinHandle<http::server::ServeReport>>,
+    settings: Settings,
+}
+
+impl Service {
+    /// Listens at once, so that `/livez` answers while the database is still starting.
+    pub async fn listen(settings: Settings, cost: Cost, log: Log) -> Result<Self, Fatal> {
+        let tokens = Tokens::new(&settings.tokens).map_err(|bad| Fatal::Settings(bad.0))?;
+        let store = Store::new(&settings.database).map_err(Fatal::Settings)?;
+        let tls = settings.http.tls.as_ref().map(|files| Tls::load(files, CERTIFICATE_CHECK)).transpose();
+        let tls = tls.map_err(|fault| Fatal::Settings(fault.to_string()))?;
+        let metrics = Arc::new(Metrics::new(http::route_templates()));
+        let hasher =
+            Hasher::start(&settings.passwords, cost, &Resources::detect(std::path::Path::new("/")), Arc::new(()))
+                .map_err(|error| Fatal::System(format!("the hash threads cannot be started: {error}")))?;
+        let app = Arc::new(App::new(store, tokens, hasher, log.clone(), metrics, &settings.passwords));
+
+        let stop = CancellationToken::new();
+        let counters = Arc::new(Counters::default());
+        let on_event: http::server::EventSink = {
+            let log = log.clone();
+            Arc::new(move |event| log.listener(event))
+        };
+        let socket = bind("LISTEN_ADDR", settings.http.listen).await?;
+        let address = socket.local_addr().map_err(|e| Fatal::System(e.to_string()))?;
+        let public = Listener {
+            socket,
+            tls,
+            limits: settings.http.limits.clone(),
+            endpoint: http::routes(app.clone(), settings.http.cors.clone(), settings.http.trusted_proxies.clone()),
+            counters: counters.clone(),
+            on_event: on_event.clone(),
+        };
+        let mut serving = vec![tokio::spawn(serve(public, stop.clone()))];
+        let mut admin_address = None;
+        if let Some(admin) = settings.http.admin {
+            let socket = bind("ADMIN_ADDR", admin).await?;
+            admin_address = socket.local_addr().ok();
+            let administration = Listener {
+                socket,
+                tls: None,
+                limits: settings.http.limits.clone(),
+                endpoint: metrics::routes(app.clone(), counters),
+                counters: Arc::default(),
+                on_event,
+            };
+            serving.push(tokio::spawn(serve(administration, stop.clone())));
+        }
+        app.log.lifecycle(Lifecycle::Listening { address, admin: admin_address, version: crate::VERSION });
+        Ok(Self { app, address, admin_address, stop, serving, settings })
+    }
+
+    /// Waits for the database, brings or waits for the schema, and lets requests through.
+    pub async fn become_ready(&self) -> Result<(), Fatal> {
+        let database = &self.settings.database;
+        let deadline = Instant::now() + database.start_timeout;
+        let mut told = String::new();
+        loop {
+            let why = match self.prepare().await? {
+                Ok(key) => {
+                    self.app.ready(Throttle::new(&key, self.settings.throttle.clone()));
+                    self.app.log.lifecycle(Lifecycle::Ready);
+                    return Ok(());
+                }
+                Err(why) => why,
+            };
+            if Instant::now() >= deadline {
+                return Err(Fatal::Unavailable(format!(
+                    "the database was not usable within {} s (DB_START_TIMEOUT): {why}",
+                    database.start_timeout.as_secs()
+                )));
+            }
+            if why != told {
+                self.app.log.lifecycle(Lifecycle::WaitingForDatabase { why: &why });
+                told = why;
+            }
+            sleep(RETRY_EVERY).await;
+        }
+    }
+
+    // The key for the throttle, or why it is worth waiting.
+    async fn prepare(&self) -> Result<Result<Vec<u8>, String>, Fatal> {
+        let store = &self.app.store;
+        let state = match store.schema_state().await {
+            Ok(state) => state,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        match state {
+            SchemaState::Ready => {}
+            SchemaState::TooNew { oldest } => return Err(MigrateError::TooNew { oldest }.into()),
+            SchemaState::Behind if !self.settings.database.migrate_on_start => {
+                return Ok(Err("the schema lacks migrations of this release and MIGRATE_ON_START is false".into()));
+            }
+            SchemaState::Behind => match store.migrate().await {
+                Ok(migrated) => self.app.log.lifecycle(Lifecycle::Migrated { applied: &migrated.applied }),
+                Err(MigrateError::Store(StoreError::Unavailable(why))) => return Ok(Err(why)),
+                Err(error) => return Err(error.into()),
+            },
+        }
+        Ok(store.pseudonym_key().await.map_err(|error| error.to_string()))
+    }
+
+    /// Serves until told to stop by SIGTERM or SIGINT, then drains; a second signal ends the wait.
+    pub async fn run(self) -> Result<(), Fatal> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(|e| Fatal::System(e.to_string()))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| Fatal::System(e.to_string()))?;
+        tokio::select! {
+            ready = self.become_ready() => ready?,
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+        let housekeeping = tokio::spawn(keep_house(self.app.clone()));
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        housekeeping.abort();
+        tokio::select! {
+            () = self.drain() => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok(())
+    }
+
+    /// Fails readiness, lets requests in flight finish, and closes.
+    pub async fn drain(self) {
+        let limits = &self.settings.http.limits;
+        self.app.log.lifecycle(Lifecycle::Draining);
+        self.app.drain();
+        self.stop.cancel();
+        let mut cut = 0;
+        for serving in self.serving {
+            // The server keeps its own deadline; this one is for the day it does not.
+            let longest = limits.drain_delay + limits.drain + Duration::from_secs(5);
+            if let Ok(Ok(report)) = timeout(longest, serving).await {
+                cut += report.cut;
+            }
+        }
+        self.app.log.lifecycle(Lifecycle::Stopped { cut });
+        self.app.log.flush();
+    }
+}
+
+async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Fatal> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Fatal::System(format!(
+            "{setting}: cannot listen on {address}: {error}; free that address or name another one in {setting}"
+        ))
+    })
+}
+
+async fn keep_house(app: Arc<App>) {
+    let mut turn = tokio::time::interval(PRUNE_EVERY);
+    turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    turn.tick().await;
+    loop {
+        turn.tick().await;
+        if let Err(error) = app.store.prune_attempts().await {
+            app.log.fault("attempts.prune", &error.to_string());
+        }
+    }
+}

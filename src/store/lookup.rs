@@ -1,0 +1,311 @@
+//! Look-ups by id, merged: while one statement is under way those that arrive wait together, and leave together as the
+//! next. One connection then serves a whole service, and each read still starts after its request arrived.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, oneshot},
+    time::timeout,
+};
+use tokio_postgres::{
+    Client, Connection, Socket,
+    types::{ToSql, Type},
+};
+
+use super::{
+    StoreError,
+    connect::{Encrypted, Tls},
+    explain,
+    users::{SESSIONS, session},
+};
+use crate::{
+    config,
+    user::{User, UserId},
+};
+
+/// Look-ups that may wait at once on one connection; more means that the database is gone or far too slow.
+const WAITING_MAX: usize = 8192;
+/// Ids in one statement.
+const BATCH_MAX: usize = 512;
+/// How often an idle connection is asked whether its server still takes writes: a demoted one would answer with the past.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+
+/// So that a storm of requests is not a storm of connections against a server that is starting.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
+
+/// Who a token speaks for, with all that decides whether it still may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    pub user: User,
+    pub token_version: i32,
+    pub disabled: bool,
+}
+
+type Reply = oneshot::Sender<Result<Option<Session>, StoreError>>;
+
+struct Waiting {
+    id: i32,
+    reply: Reply,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Vec<Waiting>>,
+    wake: Notify,
+    reconnect: Notify,
+}
+
+/// The front of the queues; dropping it ends the connections.
+pub struct Lookups {
+    queues: Box<[Arc<Queue>]>,
+    next: AtomicUsize,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Lookups {
+    pub fn start(settings: &config::Database, tls: &Tls) -> Self {
+        let queues: Box<[Arc<Queue>]> =
+            (0..settings.lookup_connections.get()).map(|_| Arc::new(Queue::default())).collect();
+        let tasks = queues
+            .iter()
+            .map(|queue| {
+                let worker = Worker { queue: queue.clone(), settings: settings.clone(), tls: tls.clone() };
+                tokio::spawn(worker.run())
+            })
+            .collect();
+        Self { queues, next: AtomicUsize::new(0), tasks }
+    }
+
+    pub async fn find(&self, id: UserId) -> Result<Option<Session>, StoreError> {
+        let turn = if self.queues.len() == 1 { 0 } else { self.next.fetch_add(1, Ordering::Relaxed) };
+        let queue = &self.queues[turn % self.queues.len()];
+        let (reply, answer) = oneshot::channel();
+        let first = {
+            let mut waiting = queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiting.len() >= WAITING_MAX {
+                return Err(StoreError::Unavailable("too many look-ups are waiting for the database".into()));
+            }
+            waiting.push(Waiting { id: id.0, reply });
+            waiting.len() == 1
+        };
+        if first {
+            queue.wake.notify_one();
+        }
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the look-up was abandoned".into())))
+    }
+
+    /// Leaves the present servers, as after a failover.
+    pub fn reconnect(&self) {
+        for queue in &self.queues {
+            queue.reconnect.notify_one();
+        }
+    }
+}
+
+impl Drop for Lookups {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+struct Worker {
+    queue: Arc<Queue>,
+    settings: config::Database,
+    tls: Tls,
+}
+
+// Why a connection was left.
+enum Left {
+    Lost(String),
+    Asked,
+}
+
+impl Worker {
+    async fn run(self) {
+        let mut pending: Vec<Waiting> = Vec::new();
+        let mut tried_before = false;
+        loop {
+            self.gather(&mut pending).await;
+            if pending.is_empty() {
+                continue;
+            }
+            match self.connect().await {
+                Ok((client, connection)) => {
+                    let left = self.serve(&client, connection, &mut pending).await;
+                    let Left::Lost(cause) = left else { continue };
+                    // Those under way when the connection broke get one more try, on a new one.
+                    if tried_before {
+                        refuse(&mut pending, &cause);
+                    }
+                    tried_before = !pending.is_empty();
+                }
+                Err(cause) => {
+                    tried_before = false;
+                    refuse(&mut pending, &cause);
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+            }
+        }
+    }
+
+    // Moves those who wait, and still want an answer, to `pending`; sleeps until there are some.
+    async fn gather(&self, pending: &mut Vec<Waiting>) {
+        loop {
+            self.take(pending);
+            if !pending.is_empty() {
+                return;
+            }
+            self.queue.wake.notified().await;
+        }
+    }
+
+    fn take(&self, pending: &mut Vec<Waiting>) {
+        let mut waiting = self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.append(&mut waiting);
+        drop(waiting);
+        pending.retain(|one| !one.reply.is_closed());
+    }
+
+    async fn connect(&self) -> Result<(Client, Connection<Socket, Encrypted<Socket>>), String> {
+        let limit = self.settings.connect_timeout;
+        match timeout(limit, self.settings.server.postgres.connect(self.tls.clone())).await {
+            Ok(Ok(connected)) => Ok(connected),
+            Ok(Err(error)) => Err(explain(&error)),
+            Err(_) => Err(format!("no connection to the database within {} s", limit.as_secs_f32())),
+        }
+    }
+
+    // Serves until the connection breaks or must be left. The connection is driven here, not in a task of its own: every
+    // hop between tasks would be paid by every batch.
+    async fn serve(
+        &self,
+        client: &Client,
+        connection: Connection<Socket, Encrypted<Socket>>,
+        pending: &mut Vec<Waiting>,
+    ) -> Left {
+        let mut connection = pin!(connection);
+        let mut under_way: HashMap<i32, Vec<Reply>> = HashMap::new();
+        let mut check = tokio::time::interval(CHECK_EVERY);
+        check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        check.reset();
+        loop {
+            if pending.is_empty() {
+                tokio::select! {
+                    biased;
+                    () = self.queue.wake.notified() => {}
+                    () = self.queue.reconnect.notified() => return Left::Asked,
+                    end = &mut connection => return Left::Lost(ended(end)),
+                    _ = check.tick() => {
+                        let writable = writable(client);
+                        let answer = tokio::select! {
+                            answer = timeout(self.settings.statement_timeout, writable) => answer,
+                            end = &mut connection => return Left::Lost(ended(end)),
+                        };
+                        match answer {
+                            Ok(Ok(writable)) if writable || !self.wants_writable() => {}
+                            Ok(Ok(_)) => return Left::Asked,
+                            Ok(Err(error)) => return Left::Lost(explain(&error)),
+                            Err(_) => return Left::Lost("the database did not answer in time".into()),
+                        }
+                    }
+                }
+                self.take(pending);
+                continue;
+            }
+            let batch = pending.len().min(BATCH_MAX);
+            let ids: Vec<i32> = pending[..batch].iter().map(|one| one.id).collect();
+            let answer = {
+                let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&ids, Type::INT4_ARRAY)];
+                let query = pin!(client.query_typed(SESSIONS, &parameters));
+                match timeout(self.settings.statement_timeout, drive(query, connection.as_mut())).await {
+                    Ok(Driven::Answer(answer)) => answer,
+                    Ok(Driven::Lost(cause)) => return Left::Lost(cause),
+                    Err(_) => {
+                        let cause = "the look-up took too long";
+                        refuse_some(pending.drain(..batch), &StoreError::Unavailable(cause.into()));
+                        return Left::Lost(cause.into());
+                    }
+                }
+            };
+            match answer {
+                Ok(rows) => {
+                    for one in pending.drain(..batch) {
+                        under_way.entry(one.id).or_default().push(one.reply);
+                    }
+                    for row in &rows {
+                        let Ok(id) = row.try_get::<_, i32>(0) else { continue };
+                        let found = session(row).map_err(|error| StoreError::Unexpected(explain(&error)));
+                        let mut replies = under_way.remove(&id).unwrap_or_default();
+                        let last = replies.pop();
+                        for reply in replies {
+                            let _ = reply.send(found.clone().map(Some));
+                        }
+                        if let Some(reply) = last {
+                            let _ = reply.send(found.map(Some));
+                        }
+                    }
+                    for (_, replies) in under_way.drain() {
+                        for reply in replies {
+                            let _ = reply.send(Ok(None));
+                        }
+                    }
+                }
+                Err(error) if super::is_broken(&error) => return Left::Lost(explain(&error)),
+                Err(error) => refuse_some(pending.drain(..batch), &StoreError::Unexpected(explain(&error))),
+            }
+            self.take(pending);
+        }
+    }
+
+    fn wants_writable(&self) -> bool {
+        self.settings.server.postgres.get_target_session_attrs()
+            == tokio_postgres::config::TargetSessionAttrs::ReadWrite
+    }
+}
+
+enum Driven<T> {
+    Answer(T),
+    Lost(String),
+}
+
+// The query first: its answer may have arrived in the same read that ended the connection.
+async fn drive<T>(
+    mut query: impl Future<Output = T> + Unpin,
+    mut connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Unpin,
+) -> Driven<T> {
+    tokio::select! {
+        biased;
+        answer = &mut query => Driven::Answer(answer),
+        end = &mut connection => Driven::Lost(ended(end)),
+    }
+}
+
+async fn writable(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    let row = client.query_typed_one("/* lookup.writable */ SELECT NOT pg_is_in_recovery()", &[]).await?;
+    Ok(row.get(0))
+}
+
+fn ended(end: Result<(), tokio_postgres::Error>) -> String {
+    end.map_or_else(|error| explain(&error), |()| "the database closed the connection".into())
+}
+
+fn refuse(pending: &mut Vec<Waiting>, cause: &str) {
+    refuse_some(pending.drain(..), &StoreError::Unavailable(cause.into()));
+}
+
+fn refuse_some(some: impl Iterator<Item = Waiting>, error: &StoreError) {
+    for one in some {
+        let _ = one.reply.send(Err(error.clone()));
+    }
+}

@@ -1,0 +1,120 @@
+//! Starts a service as a user would meet it: real sockets, a real PostgreSQL, a database of its own.
+
+pub mod client;
+pub mod database;
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+
+use mini_api::{
+    auth::password::Cost,
+    config::{self, Settings},
+    http::App,
+    service::{Fatal, Service},
+    telemetry::Log,
+};
+
+pub use self::{
+    client::{Answer, Client},
+    database::Database,
+};
+
+/// A secret that is none.
+pub const SECRET: &str = "only-for-tests-0123456789-0123456789-0123456789-0123456789-0123456789";
+
+/// A service, its database, and a client that calls it.
+pub struct TestApp {
+    pub address: SocketAddr,
+    pub admin: Option<SocketAddr>,
+    pub database: Database,
+    pub client: Client,
+    pub app: Arc<App>,
+    service: Option<Service>,
+}
+
+/// Settings of a service under test: a builder over the environment it would read.
+#[derive(Clone)]
+pub struct Environment(HashMap<String, String>);
+
+impl Environment {
+    pub fn new(database_url: &str) -> Self {
+        Self(HashMap::new())
+            .with("DATABASE_URL", database_url)
+            .with("JWT_SECRET", SECRET)
+            .with("LISTEN_ADDR", "127.0.0.1:0")
+            .with("DB_START_TIMEOUT", "20")
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.insert(name.into(), value.into());
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.remove(name);
+        self
+    }
+
+    pub fn settings(&self) -> Settings {
+        Settings::from_env(|name| self.0.get(name).cloned(), config::read_file).expect("settings of the test are sound")
+    }
+
+    /// The variables, for a process of its own.
+    pub fn variables(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.0.iter()
+    }
+}
+
+/// Cheap hashes, so that tests of everything else are quick.
+pub fn cheap() -> Cost {
+    Cost::new(4, 8, 1).expect("a cost within bounds")
+}
+
+impl TestApp {
+    /// A ready service on an empty database, with default settings.
+    pub async fn start() -> Self {
+        Self::start_with(|environment| environment).await
+    }
+
+    /// A ready service whose environment `change` has altered.
+    pub async fn start_with(change: impl FnOnce(Environment) -> Environment) -> Self {
+        Self::start_on(Database::create().await, change).await.expect("the service becomes ready")
+    }
+
+    /// A service on a database that exists already.
+    pub async fn start_on(database: Database, change: impl FnOnce(Environment) -> Environment) -> Result<Self, Fatal> {
+        let environment = change(Environment::new(&database.url));
+        let settings = environment.settings();
+        let log = Log::start(settings.log_format);
+        let service = Service::listen(settings, cheap(), log).await?;
+        service.become_ready().await?;
+        Ok(Self {
+            address: service.address,
+            admin: service.admin_address,
+            client: Client::new(service.address),
+            app: service.app.clone(),
+            database,
+            service: Some(service),
+        })
+    }
+
+    /// Registers a user and returns a token of his.
+    pub async fn token_of(&self, email: &str, password: &str) -> String {
+        let answer = self.client.register(email, password).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        self.log_in(email, password).await
+    }
+
+    /// A token of a user who exists.
+    pub async fn log_in(&self, email: &str, password: &str) -> String {
+        let answer = self.client.login(email, password).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Drains and stops, as SIGTERM would.
+    pub async fn stop(mut self) {
+        if let Some(service) = self.service.take() {
+            service.drain().await;
+        }
+    }
+}
