@@ -2,8 +2,6 @@
 
 use std::{fmt, net::IpAddr, time::Duration};
 
-use ring::hmac;
-
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
@@ -60,6 +58,7 @@ events! {
     RegisterThrottled = "auth.register.throttled", Warn, "A registration was refused: too many from its network.";
     TokenRefused = "auth.token.refused", Warn, "A token was expired, forged, revoked or of a user who is gone.";
     PasswordRehashed = "auth.password.rehashed", Info, "An old hash was replaced at login.";
+    HashUnusable = "auth.password.unusable", Error, "A stored hash is none that can be verified; `reason` says why. Its user cannot log in.";
     UserDisabled = "user.disabled", Warn, "An operator disabled an account.";
     UserEnabled = "user.enabled", Warn, "An operator enabled an account.";
     UserPasswordSet = "user.password.set", Warn, "An operator set a password.";
@@ -71,16 +70,14 @@ events! {
     Draining = "service.drain", Info, "Asked to stop: readiness fails, requests in flight finish.";
     Stopped = "service.stop", Info, "The process ends.";
     Failed = "service.failed", Error, "The process ends because it cannot go on.";
-    Overloaded = "service.overloaded", Warn, "Connections or hash slots are all taken.";
     AcceptFailed = "service.accept.failed", Error, "A connection could not be accepted, such as for want of file descriptors.";
     DatabaseLost = "db.lost", Error, "The database cannot be reached.";
     DatabaseBack = "db.back", Info, "The database is reached again.";
     DatabaseWaiting = "db.waiting", Warn, "The start waits for the database.";
-    DatabaseFailed = "db.failed", Error, "The database refused a statement that should have worked.";
     SchemaMigrated = "db.migrated", Info, "The schema is up to date.";
     TlsReloaded = "tls.reloaded", Info, "A changed certificate is in use.";
     TlsReloadFailed = "tls.reload.failed", Error, "A changed certificate is bad; the old one stays in use.";
-    TlsHandshakeFailed = "tls.handshake.failed", Info, "A client did not manage to speak TLS.";
+    HouseworkFailed = "service.housework.failed", Warn, "Work beside requests, such as pruning, failed; it is tried again.";
     LinesDropped = "log.dropped", Warn, "Lines were lost because nobody took them in time.";
 }
 
@@ -111,17 +108,6 @@ pub struct Subject<'a> {
 /// An account in the log: the same for the same address, and useless to who has no key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AccountTag([u8; 16]);
-
-impl AccountTag {
-    /// `address` in the form in which addresses are compared.
-    pub fn of(key: &hmac::Key, address: &str) -> Self {
-        let mut half = [0; 16];
-        for (to, from) in half.iter_mut().zip(hmac::sign(key, address.as_bytes()).as_ref()) {
-            *to = *from;
-        }
-        Self(half)
-    }
-}
 
 impl From<[u8; 16]> for AccountTag {
     /// From a keyed hash that was made elsewhere.

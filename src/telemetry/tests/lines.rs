@@ -1,7 +1,6 @@
 use std::{net::IpAddr, time::Duration};
 
 use proptest::prelude::*;
-use ring::hmac;
 use serde_json::{Value, json};
 
 use super::*;
@@ -75,16 +74,6 @@ fn a_free_field_cannot_pose_as_the_event() {
         written(LogFormat::Json, |log| log.service(Event::Ready, &[("event", "other".into()), ("ts", 1.into())]));
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&line["event"], &line["event_"], &line["ts_"]), (&json!("service.ready"), &json!("other"), &json!(1)));
-}
-
-#[test]
-fn an_account_has_one_tag_and_another_one_under_another_key() {
-    let key = |k: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, k);
-    let tag = AccountTag::of(&key(b"k"), "ann@example.org");
-    assert_eq!(tag, AccountTag::of(&key(b"k"), "ann@example.org"));
-    assert_ne!(tag, AccountTag::of(&key(b"k"), "bob@example.org"));
-    assert_ne!(tag, AccountTag::of(&key(b"l"), "ann@example.org"));
-    assert_eq!(tag.to_string().len(), 32);
 }
 
 /// Texts with more trouble than chance brings.
