@@ -33,7 +33,7 @@ use crate::{
 /// How often renewed certificates are looked for.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(10);
 /// How often rows of the throttle that mean nothing any more are removed.
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
+const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// Between two attempts to reach a database that is still starting.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 

@@ -60,6 +60,7 @@ struct LoginForm {
 
 /// A bearer token.
 #[derive(Object)]
+#[allow(clippy::struct_field_names, reason = "RFC 6749 names them")]
 pub struct Token {
     /// A JWT, for `Authorization: Bearer`.
     access_token: String,
@@ -172,7 +173,9 @@ impl AuthApi {
             Err(Problem::Busy { .. }) => Some(RegistrationOutcome::Busy),
             Err(_) => None,
         };
-        outcome.into_iter().for_each(|outcome| call.app.metrics.registration(outcome));
+        if let Some(outcome) = outcome {
+            call.app.metrics.registration(outcome);
+        }
         Ok(Registered::Created(Json(done?.into())))
     }
 
@@ -189,7 +192,9 @@ impl AuthApi {
             Err(Problem::Busy { .. }) => Some(LoginOutcome::Busy),
             Err(_) => None,
         };
-        outcome.into_iter().for_each(|outcome| call.app.metrics.login(outcome));
+        if let Some(outcome) = outcome {
+            call.app.metrics.login(outcome);
+        }
         Ok(Json(done?))
     }
 }
