@@ -243,7 +243,7 @@ async fn discard(mut stream: TcpStream, limit: Duration) {
 }
 
 /// An IPv4 client of a dual-stack socket is an IPv4 client.
-fn canonical(addr: SocketAddr) -> SocketAddr {
+pub(super) fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
