@@ -1,7 +1,11 @@
 //! Starts a service as a user would meet it: real sockets, a real PostgreSQL, a database of its own.
 
 pub mod client;
+pub mod cluster;
 pub mod database;
+pub mod pgbouncer;
+pub mod process;
+pub mod wait;
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
