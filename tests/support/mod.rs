@@ -84,7 +84,7 @@ impl TestApp {
     pub async fn start_on(database: Database, change: impl FnOnce(Environment) -> Environment) -> Result<Self, Fatal> {
         let environment = change(Environment::new(&database.url));
         let settings = environment.settings();
-        let log = Log::start(settings.log_format);
+        let log = Log::to(std::io::sink(), settings.log_format, std::time::SystemTime::now);
         let service = Service::listen(settings, cheap(), log).await?;
         service.become_ready().await?;
         Ok(Self {

@@ -36,7 +36,7 @@ use super::{
 use crate::config::HttpLimits;
 
 /// Request line and headers together; more is answered with 431.
-const MAX_HEAD_BYTES: usize = 16 * 1024;
+const MAX_HEAD_BYTES: u32 = 16 * 1024;
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
 const MAX_STREAMS: u32 = 100;
 /// What a client may go on sending after its body was refused.
@@ -123,7 +123,7 @@ where
     http1
         // `drive` bounds heads and idleness apart; this time-out would hold both to one limit and cost a timer a request.
         .header_read_timeout(None)
-        .max_header_size(MAX_HEAD_BYTES)
+        .max_header_size(MAX_HEAD_BYTES as usize)
         .max_buf_size(MAX_BUFFER_BYTES)
         // A client that closes its side has gone: what it waited for (a hash slot, a look-up) is freed for others.
         .half_close(false);
@@ -133,8 +133,7 @@ where
     let end = drive(&mut connection, http1::Connection::graceful_shutdown, meter, limits).await;
     client.shared.count(&end);
     let unread = match &end {
-        End::Closed(Err(error)) => error.is_parse(),
-        End::Closed(Ok(())) => meter.has_left_unread(),
+        End::Closed(result) => meter.has_left_unread() || result.as_ref().is_err_and(hyper::Error::is_parse),
         End::Overdue | End::Evicted => false,
     };
     if unread {
@@ -156,7 +155,7 @@ where
     let mut http2 = http2::Builder::new(TokioExecutor::new());
     http2
         .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HEAD_BYTES as u32)
+        .max_header_list_size(MAX_HEAD_BYTES)
         // Together the bodies being received take no more memory than this, whatever the number of streams.
         .initial_stream_window_size(64 * 1024)
         .initial_connection_window_size(256 * 1024)

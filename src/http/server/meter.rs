@@ -18,9 +18,9 @@ use crate::config::HttpLimits;
 /// What the accept loop tells a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
-    /// Answer what has begun to arrive, then close.
+    /// Answer the request that has arrived, then close.
     Finish = 1,
-    /// As `Finish`, but a head that has not arrived yet is not waited for.
+    /// As `Finish`, but a head that is still arriving is not waited for.
     Leave = 2,
 }
 

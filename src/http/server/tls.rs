@@ -212,7 +212,7 @@ impl Pair {
 fn describe(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { .. } => "is cut off before an END line",
-        pem::Error::NoItemsFound => "contains nothing of the kind",
+        pem::Error::NoItemsFound => "contains no usable private key",
         _ => "is not PEM",
     }
     .into()
