@@ -35,7 +35,7 @@ struct UserCreate {
     email: poem_openapi::types::Email,
     #[oai(validator(min_length = 8, max_length = 256))]
     password: poem_openapi::types::Password,
-    #[oai(validator(max_length = 255))]
+    #[oai(validator(max_length = 255), nullable)]
     full_name: Option<String>,
 }
 
@@ -52,7 +52,7 @@ struct LoginForm {
     /// Always `password`, when it is there at all.
     grant_type: Option<String>,
     /// The e-mail address.
-    username: String,
+    username: poem_openapi::types::Email,
     password: poem_openapi::types::Password,
     /// Ignored.
     scope: Option<String>,

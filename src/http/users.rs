@@ -18,6 +18,7 @@ use crate::{telemetry::Event, user::User};
 pub struct UserOut {
     id: i32,
     email: poem_openapi::types::Email,
+    #[oai(nullable)]
     full_name: Option<String>,
 }
 
