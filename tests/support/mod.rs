@@ -2,6 +2,10 @@
 
 pub mod client;
 pub mod database;
+pub mod golden;
+pub mod binary;
+pub mod token;
+pub mod wire;
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
@@ -16,6 +20,9 @@ use mini_api::{
 pub use self::{
     client::{Answer, Client},
     database::Database,
+    golden::assert_golden,
+    binary::{Process, bash, run, run_with_input},
+    wire::Wire,
 };
 
 /// A secret that is none.
@@ -82,11 +89,20 @@ impl TestApp {
 
     /// A service on a database that exists already.
     pub async fn start_on(database: Database, change: impl FnOnce(Environment) -> Environment) -> Result<Self, Fatal> {
-        let environment = change(Environment::new(&database.url));
-        let settings = environment.settings();
+        let app = Self::listen_on(database, cheap(), change).await?;
+        app.become_ready().await?;
+        Ok(app)
+    }
+
+    /// A service that listens but has not asked for its database yet.
+    pub async fn listen_on(
+        database: Database,
+        cost: Cost,
+        change: impl FnOnce(Environment) -> Environment,
+    ) -> Result<Self, Fatal> {
+        let settings = change(Environment::new(&database.url)).settings();
         let log = Log::start(settings.log_format);
-        let service = Service::listen(settings, cheap(), log).await?;
-        service.become_ready().await?;
+        let service = Service::listen(settings, cost, log).await?;
         Ok(Self {
             address: service.address,
             admin: service.admin_address,
@@ -95,6 +111,24 @@ impl TestApp {
             database,
             service: Some(service),
         })
+    }
+
+    pub async fn become_ready(&self) -> Result<(), Fatal> {
+        self.service.as_ref().expect("it has not been stopped").become_ready().await
+    }
+
+    /// A ready service behind a wire that hears its statements.
+    pub async fn start_on_wire(change: impl FnOnce(Environment) -> Environment) -> (Self, Wire) {
+        let database = Database::create().await;
+        let wire = Wire::to(&database).await;
+        let url = wire.url.clone();
+        let app = Self::start_on(database, |e| change(e.with("DATABASE_URL", &url))).await;
+        (app.expect("the service becomes ready"), wire)
+    }
+
+    /// What a command of the binary needs to work on this service's database.
+    pub fn environment(&self) -> Environment {
+        Environment::new(&self.database.url)
     }
 
     /// Registers a user and returns a token of his.
