@@ -1,6 +1,12 @@
 //! The life of the service: start, become ready, serve, drain, stop.
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt, iter,
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{
     net::TcpListener,
@@ -11,23 +17,23 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{
-        password::{Cost, Hasher, Resources},
+        password::{self, Cost, Hasher, Resources},
         throttle::Throttle,
         token::Tokens,
     },
     config::Settings,
     http::{
         self, App, metrics,
-        server::{Counters, Listener, Tls, serve},
+        server::{self, Counters, Listener, Tls, serve},
     },
     store::{MigrateError, SchemaState, Store, StoreError},
-    telemetry::{Lifecycle, Log, Metrics},
+    telemetry::{Event, Log, Metrics},
 };
 
 /// How often renewed certificates are looked for.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(10);
 /// How often rows of the throttle that mean nothing any more are removed.
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
+const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// Between two attempts to reach a database that is still starting.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 
@@ -71,7 +77,7 @@ pub struct Service {
     pub address: SocketAddr,
     pub admin_address: Option<SocketAddr>,
     stop: CancellationToken,
-    serving: Vec<tokio::task::JoinHandle<http::server::ServeReport>>,
+    serving: Vec<tokio::task::JoinHandle<server::ServeReport>>,
     settings: Settings,
 }
 
@@ -82,17 +88,22 @@ impl Service {
         let store = Store::new(&settings.database).map_err(Fatal::Settings)?;
         let tls = settings.http.tls.as_ref().map(|files| Tls::load(files, CERTIFICATE_CHECK)).transpose();
         let tls = tls.map_err(|fault| Fatal::Settings(fault.to_string()))?;
-        let metrics = Arc::new(Metrics::new(http::route_templates()));
-        let hasher =
-            Hasher::start(&settings.passwords, cost, &Resources::detect(std::path::Path::new("/")), Arc::new(()))
-                .map_err(|error| Fatal::System(format!("the hash threads cannot be started: {error}")))?;
+        let metrics = Arc::new(Metrics::new(crate::VERSION, SystemTime::now(), &log));
+        let hasher = Hasher::start(
+            &settings.passwords,
+            cost,
+            &Resources::detect(Path::new("/")),
+            Arc::new(HashMeter(metrics.clone())),
+        )
+        .map_err(|error| Fatal::System(format!("the hash threads cannot be started: {error}")))?;
+        metrics.hash_slots.set(gauge(hasher.slots().get()));
         let app = Arc::new(App::new(store, tokens, hasher, log.clone(), metrics, &settings.passwords));
 
         let stop = CancellationToken::new();
         let counters = Arc::new(Counters::default());
-        let on_event: http::server::EventSink = {
+        let on_event: server::EventSink = {
             let log = log.clone();
-            Arc::new(move |event| log.listener(event))
+            Arc::new(move |event| tell(&log, event))
         };
         let socket = bind("LISTEN_ADDR", settings.http.listen).await?;
         let address = socket.local_addr().map_err(|e| Fatal::System(e.to_string()))?;
@@ -119,7 +130,9 @@ impl Service {
             };
             serving.push(tokio::spawn(serve(administration, stop.clone())));
         }
-        app.log.lifecycle(Lifecycle::Listening { address, admin: admin_address, version: crate::VERSION });
+        for address in iter::once(address).chain(admin_address) {
+            app.log.service(Event::Listening, &[("address", (&address.to_string()).into())]);
+        }
         Ok(Self { app, address, admin_address, stop, serving, settings })
     }
 
@@ -132,7 +145,7 @@ impl Service {
             let why = match self.prepare().await? {
                 Ok(key) => {
                     self.app.ready(Throttle::new(&key, self.settings.throttle.clone()));
-                    self.app.log.lifecycle(Lifecycle::Ready);
+                    self.app.log.service(Event::Ready, &[]);
                     return Ok(());
                 }
                 Err(why) => why,
@@ -144,7 +157,7 @@ impl Service {
                 )));
             }
             if why != told {
-                self.app.log.lifecycle(Lifecycle::WaitingForDatabase { why: &why });
+                self.app.log.service(Event::DatabaseWaiting, &[("error", (&why).into())]);
                 told = why;
             }
             sleep(RETRY_EVERY).await;
@@ -165,7 +178,10 @@ impl Service {
                 return Ok(Err("the schema lacks migrations of this release and MIGRATE_ON_START is false".into()));
             }
             SchemaState::Behind => match store.migrate().await {
-                Ok(migrated) => self.app.log.lifecycle(Lifecycle::Migrated { applied: &migrated.applied }),
+                Ok(migrated) => {
+                    let applied = migrated.applied.join(", ");
+                    self.app.log.service(Event::SchemaMigrated, &[("applied", (&applied).into())]);
+                }
                 Err(MigrateError::Store(StoreError::Unavailable(why))) => return Ok(Err(why)),
                 Err(error) => return Err(error.into()),
             },
@@ -199,7 +215,7 @@ impl Service {
     /// Fails readiness, lets requests in flight finish, and closes.
     pub async fn drain(self) {
         let limits = &self.settings.http.limits;
-        self.app.log.lifecycle(Lifecycle::Draining);
+        self.app.log.service(Event::Draining, &[]);
         self.app.drain();
         self.stop.cancel();
         let mut cut = 0;
@@ -210,8 +226,7 @@ impl Service {
                 cut += report.cut;
             }
         }
-        self.app.log.lifecycle(Lifecycle::Stopped { cut });
-        self.app.log.flush();
+        self.app.log.service(Event::Stopped, &[("connections_cut", (cut as u64).into())]);
     }
 }
 
@@ -230,7 +245,40 @@ async fn keep_house(app: Arc<App>) {
     loop {
         turn.tick().await;
         if let Err(error) = app.store.prune_attempts().await {
-            app.log.fault("attempts.prune", &error.to_string());
+            app.log.service(Event::HouseworkFailed, &[("error", (&error.to_string()).into())]);
         }
+    }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+// What the listener does outside any request.
+fn tell(log: &Log, event: &server::Event) {
+    let text = event.to_string();
+    let kind = match event {
+        server::Event::AcceptFailed { .. } => Event::AcceptFailed,
+        server::Event::CertificateRenewed => Event::TlsReloaded,
+        server::Event::CertificateNotRenewed(_) => Event::TlsReloadFailed,
+    };
+    log.service(kind, &[("message", (&text).into())]);
+}
+
+// What the hash slots do, for the metrics.
+struct HashMeter(Arc<Metrics>);
+
+impl password::Observer for HashMeter {
+    fn waiting(&self, requests: usize) {
+        self.0.hash_queue.set(gauge(requests));
+    }
+
+    fn started(&self, waited: Duration) {
+        self.0.hash_slots_busy.inc();
+        self.0.hash_waited(waited);
+    }
+
+    fn finished(&self) {
+        self.0.hash_slots_busy.dec();
     }
 }

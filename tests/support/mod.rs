@@ -7,7 +7,13 @@ pub mod binary;
 pub mod token;
 pub mod wire;
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use mini_api::{
     auth::password::Cost,
@@ -16,6 +22,7 @@ use mini_api::{
     service::{Fatal, Service},
     telemetry::Log,
 };
+use serde_json::Value;
 
 pub use self::{
     client::{Answer, Client},
@@ -35,7 +42,23 @@ pub struct TestApp {
     pub database: Database,
     pub client: Client,
     pub app: Arc<App>,
+    lines: Lines,
     service: Option<Service>,
+}
+
+/// What a service logs.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic while writing").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Settings of a service under test: a builder over the environment it would read.
@@ -101,9 +124,11 @@ impl TestApp {
         change: impl FnOnce(Environment) -> Environment,
     ) -> Result<Self, Fatal> {
         let settings = change(Environment::new(&database.url)).settings();
-        let log = Log::start(settings.log_format);
+        let lines = Lines::default();
+        let log = Log::to(lines.clone(), settings.log_format, std::time::SystemTime::now);
         let service = Service::listen(settings, cost, log).await?;
         Ok(Self {
+            lines,
             address: service.address,
             admin: service.admin_address,
             client: Client::new(service.address),
@@ -143,6 +168,20 @@ impl TestApp {
         let answer = self.client.login(email, password).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Everything logged until now, raw.
+    pub fn log(&self) -> String {
+        self.app.log.flush(Duration::from_secs(5));
+        let bytes = self.lines.0.lock().expect("no panic while writing").clone();
+        String::from_utf8(bytes).expect("text")
+    }
+
+    /// The log lines of one event, in order.
+    pub fn logged(&self, event: &str) -> Vec<Value> {
+        let lines = self.log();
+        let lines = lines.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line}")));
+        lines.filter(|line: &Value| line["event"] == event).collect()
     }
 
     /// Drains and stops, as SIGTERM would.
