@@ -5,7 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod auth;
+mod database;
 mod health;
+mod openapi;
+mod process;
 mod refusals;
 mod support;
 mod users;

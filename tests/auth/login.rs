@@ -46,8 +46,7 @@ async fn a_wrong_password_an_unknown_address_and_a_disabled_user_are_answered_al
     app.client.register("disabled@b.com", "secret123").await;
     app.database.execute("UPDATE users SET disabled_at = now() WHERE email = 'disabled@b.com'").await;
     let mut seen = Vec::new();
-    for (email, password) in
-        [("a@b.com", "secret124"), ("nobody@b.com", "secret123"), ("disabled@b.com", "secret123")]
+    for (email, password) in [("a@b.com", "secret124"), ("nobody@b.com", "secret123"), ("disabled@b.com", "secret123")]
     {
         let answer = app.client.login(email, password).await;
         answer.assert_problem(401, "Invalid credentials");

@@ -322,7 +322,8 @@ async fn no_row_of_the_throttle_tells_an_address_or_a_network() {
     // Nor can it be found by hashing guesses without the key.
     for guess in ["secret.person@b.com", "192.0.2.77"] {
         for hash in ["md5", "sha224", "sha256", "sha384", "sha512"] {
-            let hashed = if hash == "md5" { format!("decode(md5('{guess}'), 'hex')") } else { format!("{hash}('{guess}')") };
+            let hashed =
+                if hash == "md5" { format!("decode(md5('{guess}'), 'hex')") } else { format!("{hash}('{guess}')") };
             let sql = format!("SELECT count(*) FROM login_attempts WHERE key = substr({hashed}, 1, 16)");
             assert_eq!(app.database.value(&sql).await, "0");
         }

@@ -100,8 +100,25 @@ impl Answer {
     fn assert_says_nothing_internal(&self) {
         let text = format!("{:?} {}", self.headers, self.text()).to_lowercase();
         for word in [
-            "select ", "insert ", "update ", "sqlstate", "postgres", "tokio", "scrypt", "$2b$", "relation", "column \"",
-            "constraint", "uq_users", "panicked", "src/", ".rs", "127.0.0.1", "login_admit", "poem", "hyper",
+            "select ",
+            "insert ",
+            "update ",
+            "sqlstate",
+            "postgres",
+            "tokio",
+            "scrypt",
+            "$2b$",
+            "relation",
+            "column \"",
+            "constraint",
+            "uq_users",
+            "panicked",
+            "src/",
+            ".rs",
+            "127.0.0.1",
+            "login_admit",
+            "poem",
+            "hyper",
         ] {
             assert!(!text.contains(word), "{word:?} is nobody's business: {text}");
         }

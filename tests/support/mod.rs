@@ -1,10 +1,14 @@
 //! Starts a service as a user would meet it: real sockets, a real PostgreSQL, a database of its own.
 
+pub mod binary;
 pub mod client;
+pub mod cluster;
 pub mod database;
 pub mod golden;
-pub mod binary;
+pub mod pgbouncer;
+pub mod process;
 pub mod token;
+pub mod wait;
 pub mod wire;
 
 use std::{
@@ -25,10 +29,10 @@ use mini_api::{
 use serde_json::Value;
 
 pub use self::{
+    binary::{bash, run, run_with_input},
     client::{Answer, Client},
     database::Database,
     golden::assert_golden,
-    binary::{Process, bash, run, run_with_input},
     wire::Wire,
 };
 

@@ -87,7 +87,9 @@ async fn a_token_cannot_choose_its_algorithm() {
     let secret = SECRET.as_bytes();
     for name in ["none", "None", "NONE", "nOnE", ""] {
         let input = unsigned(&json!({ "alg": name, "typ": "JWT" }), &claims);
-        for token in [format!("{input}."), input.clone(), hmac_signed(HMAC_SHA256, &json!({ "alg": name }), &claims, secret)] {
+        for token in
+            [format!("{input}."), input.clone(), hmac_signed(HMAC_SHA256, &json!({ "alg": name }), &claims, secret)]
+        {
             app.client.me(&token).await.assert_problem(401, "Invalid token");
         }
     }

@@ -18,8 +18,23 @@ const ROUTES: [(&str, &str); 9] = [
 async fn an_unknown_path_is_not_found() {
     let app = TestApp::start().await;
     for path in [
-        "/", "/nowhere", "/users", "/users/1", "/users/me/", "/Users/Me", "//users/me", "/users/me%2f", "/docs/x",
-        "/docs/../users/me", "/auth", "/metrics", "/.env", "/redoc", "/%00", "/users/me;x", "/docs/swagger-ui.css.gz",
+        "/",
+        "/nowhere",
+        "/users",
+        "/users/1",
+        "/users/me/",
+        "/Users/Me",
+        "//users/me",
+        "/users/me%2f",
+        "/docs/x",
+        "/docs/../users/me",
+        "/auth",
+        "/metrics",
+        "/.env",
+        "/redoc",
+        "/%00",
+        "/users/me;x",
+        "/docs/swagger-ui.css.gz",
     ] {
         app.client.get(path).await.assert_problem(404, "Not Found");
         app.client.post_raw(path, "{}").await.assert_problem(404, "Not Found");
