@@ -7,6 +7,7 @@
 mod auth;
 mod database;
 mod health;
+mod openapi;
 mod process;
 mod refusals;
 mod support;
