@@ -27,7 +27,8 @@ async fn a_password_of_any_characters_opens_the_database() {
     admin.batch_execute("CREATE ROLE app LOGIN").await.unwrap();
     let port = cluster.port.to_string();
     let base = Environment::new("");
-    let parts = base.without("DATABASE_URL").with("DB_HOST", "127.0.0.1").with("DB_PORT", &port).with("DB_NAME", "postgres");
+    let parts =
+        base.without("DATABASE_URL").with("DB_HOST", "127.0.0.1").with("DB_PORT", &port).with("DB_NAME", "postgres");
     let file = std::env::temp_dir().join(format!("mini-api-password-{}-{port}", std::process::id()));
 
     for password in PASSWORDS {

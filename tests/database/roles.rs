@@ -43,7 +43,8 @@ async fn the_documented_rights_are_enough_to_migrate_and_to_serve_and_no_more() 
     let refused = super::store(&Environment::new(&serving.url)).migrate().await;
     assert!(refused.is_err(), "the serving role may change the schema");
 
-    let app = TestApp::start_on(serving, |environment| environment.with("MIGRATE_DATABASE_URL", &migrating)).await.unwrap();
+    let app =
+        TestApp::start_on(serving, |environment| environment.with("MIGRATE_DATABASE_URL", &migrating)).await.unwrap();
     let token = app.token_of("a@b.com", "secret123").await;
     assert_eq!(app.client.get_as("/users/me", &token).await.status, 200);
     assert_eq!(app.client.login("a@b.com", "wrong-one").await.status, 401);

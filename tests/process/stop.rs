@@ -18,7 +18,8 @@ struct Busy {
 impl Busy {
     async fn start(change: impl FnOnce(Environment) -> Environment) -> Self {
         let database = Database::create().await;
-        let environment = Environment::new(&database.url).with("DB_STATEMENT_TIMEOUT", "300").with("REQUEST_TIMEOUT", "300");
+        let environment =
+            Environment::new(&database.url).with("DB_STATEMENT_TIMEOUT", "300").with("REQUEST_TIMEOUT", "300");
         let service = Process::start(&change(environment));
         let client = service.ready().await;
         assert_eq!(client.register("a@b.com", "secret123").await.status, 201);
@@ -27,16 +28,15 @@ impl Busy {
         let address = service.address().await;
         let login = tokio::spawn(async move {
             // A client that is cut off panics; the test asks whether it was.
-            let call = tokio::spawn(async move { crate::support::Client::new(address).login("a@b.com", "secret123").await });
+            let call =
+                tokio::spawn(async move { crate::support::Client::new(address).login("a@b.com", "secret123").await });
             call.await.ok()
         });
         let watcher = database.connect().await;
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event_type = 'Lock' \
                    AND datname = current_database()";
-        eventually("the login is under way", async || {
-            watcher.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 1
-        })
-        .await;
+        eventually("the login is under way", async || watcher.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 1)
+            .await;
         Self { service, holder, login }
     }
 }

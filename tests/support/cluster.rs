@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -58,7 +59,15 @@ impl Cluster {
             std::os::unix::fs::symlink(&tables, cluster.data()).expect("a link");
         }
         let output = server_command("initdb")
-            .args(["--no-sync", "--wal-segsize=1", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D"])
+            .args([
+                "--no-sync",
+                "--wal-segsize=1",
+                "--auth=trust",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--locale=C",
+                "-D",
+            ])
             .arg(&tables)
             .args(disk.iter().flat_map(|_| ["--waldir".as_ref(), log.as_os_str()]))
             .output()
@@ -183,8 +192,7 @@ impl Cluster {
         assert!(self.server.is_none(), "a cold copy is made of a stopped server");
         let port = free_port();
         let folder = self.folder.with_file_name(format!("mini-api-cluster-{}-{port}", std::process::id()));
-        let status =
-            Command::new("cp").args(["-a", "--"]).args([&self.folder, &folder]).status().expect("cp runs");
+        let status = Command::new("cp").args(["-a", "--"]).args([&self.folder, &folder]).status().expect("cp runs");
         assert!(status.success(), "the cluster can be copied");
         let copy = Self { port, folder, server: None };
         copy.set("port", &port.to_string());
@@ -225,8 +233,10 @@ impl Drop for Cluster {
             // Frozen, it could not end.
             self.thaw();
         }
-        if let Some(server) = &mut self.server {
-            let _ = server.wait();
+        // A child that began only now was not told.
+        while self.server.as_mut().is_some_and(|server| matches!(server.try_wait(), Ok(None))) {
+            self.signal_children(Signal::KILL);
+            std::thread::sleep(Duration::from_millis(20));
         }
         if !std::thread::panicking() {
             let _ = fs::remove_dir_all(&self.folder);
@@ -242,7 +252,7 @@ fn pid_of(child: &Child) -> Pid {
 /// server is down.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 10_000).expect("small") ;
+    let start = u16::try_from(std::process::id() % 10_000).expect("small");
     for _ in 0..10_000 {
         let offset = (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
         let port = 20_000 + offset;

@@ -54,10 +54,8 @@ impl PgBouncer {
             .spawn()
             .expect("pgbouncer runs");
         let pooler = Self { port, folder, child };
-        eventually("PgBouncer answers", async || {
-            tokio_postgres::connect(&pooler.url("postgres"), NoTls).await.is_ok()
-        })
-        .await;
+        eventually("PgBouncer answers", async || tokio_postgres::connect(&pooler.url("postgres"), NoTls).await.is_ok())
+            .await;
         pooler
     }
 
