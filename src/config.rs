@@ -168,7 +168,7 @@ pub struct HttpLimits {
     pub drain: Duration,
 }
 
-/// Where PostgreSQL is and how long to wait for it.
+/// Where the database is and how long to wait for it.
 #[derive(Debug, Clone)]
 pub struct Database {
     /// Hosts, ports, user, password, name: from `DATABASE_URL` or the `DB_*` parts.
@@ -191,7 +191,7 @@ pub struct Database {
     pub start_timeout: Duration,
 }
 
-/// One PostgreSQL server (or several hosts of one cluster) and how its TLS is checked.
+/// One database server (or several hosts of one cluster) and how its TLS is checked.
 #[derive(Clone)]
 pub struct Server {
     pub postgres: tokio_postgres::Config,
@@ -247,7 +247,7 @@ pub enum SigningKey {
 #[derive(Debug)]
 pub enum VerifyingKey {
     Hmac(HmacAlgorithm, Secret),
-    /// A SubjectPublicKeyInfo PEM block.
+    /// A `SubjectPublicKeyInfo` PEM block.
     Public(AsymmetricAlgorithm, String),
 }
 

@@ -3,16 +3,17 @@
 use std::{
     io::{IsTerminal as _, Read as _, Write as _},
     process::ExitCode,
+    time::{Duration, SystemTime},
 };
 
 use mini_api::{
     auth::password::Cost,
-    config::{self, Settings},
+    config::{self, LogFormat, Settings},
     http,
     operator::{self, Action},
     service::{Fatal, Service},
     store::Store,
-    telemetry::Log,
+    telemetry::{Event, Log},
     user::NewPassword,
 };
 
@@ -34,6 +35,9 @@ usage: mini-api [COMMAND]
 
 Settings come from the environment: see docs/configuration.md.
 ";
+
+/// How long the last lines of the log may take.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Exit codes of sysexits.h.
 mod exit {
@@ -75,13 +79,17 @@ fn main() -> ExitCode {
 
 fn serve() -> Result<(), Failure> {
     let settings = Settings::from_env(config::environment, config::read_file).map_err(|f| faults(&f))?;
-    let log = Log::start(settings.log_format);
+    let log = Log::stdout(settings.log_format);
+    log.service(Event::Starting, &[("version", mini_api::VERSION.into()), ("revision", mini_api::REVISION.into())]);
     for warning in &settings.warnings {
-        log.fault("config", warning);
+        log.service(Event::SettingWarning, &[("message", warning.into())]);
     }
     let served = runtime()?.block_on(async { Service::listen(settings, Cost::OWASP, log.clone()).await?.run().await });
-    log.flush();
-    served.map_err(fatal)
+    if let Err(error) = &served {
+        log.service(Event::Failed, &[("error", (&error.to_string()).into())]);
+    }
+    log.flush(LAST_LINES);
+    served.map_err(|e| fatal(&e))
 }
 
 fn migrate() -> Result<(), Failure> {
@@ -90,7 +98,7 @@ fn migrate() -> Result<(), Failure> {
         let store = Store::new(&database).map_err(Fatal::Settings)?;
         store.migrate().await.map_err(Fatal::from)
     });
-    let migrated = migrated.map_err(fatal)?;
+    let migrated = migrated.map_err(|e| fatal(&e))?;
     match migrated.applied.as_slice() {
         [] => print("the schema is up to date\n"),
         applied => print(&format!("applied {}\n", applied.join(", "))),
@@ -120,11 +128,14 @@ fn user(words: &[&str]) -> Result<(), Failure> {
         other => return Err(usage(&format!("no such command: user {other}"))),
     };
     let database = config::Database::from_env(config::environment, config::read_file).map_err(|f| faults(&f))?;
-    let shown = runtime()?.block_on(operator::act(&database, address, action)).map_err(|refused| match refused {
-        operator::Refused::Address(why) => Failure(exit::USAGE, format!("{address}: {why}")),
-        operator::Refused::NoSuchUser => Failure(exit::NO_USER, format!("no user has the address {address}")),
-        operator::Refused::Fatal(error) => fatal(error),
-    })?;
+    // What was done to whom is for the record as well as for the eye.
+    let log = Log::to(std::io::stderr(), LogFormat::Json, SystemTime::now);
+    let shown =
+        runtime()?.block_on(operator::act(&database, address, action, &log)).map_err(|refused| match refused {
+            operator::Refused::Address(why) => Failure(exit::USAGE, format!("{address}: {why}")),
+            operator::Refused::NoSuchUser => Failure(exit::NO_USER, format!("no user has the address {address}")),
+            operator::Refused::Fatal(error) => fatal(&error),
+        })?;
     print(&if json { shown.json() } else { shown.table() })
 }
 
@@ -160,8 +171,8 @@ fn faults(faults: &config::Faults) -> Failure {
     Failure(exit::CONFIG, faults.to_string())
 }
 
-fn fatal(error: Fatal) -> Failure {
-    let code = match &error {
+fn fatal(error: &Fatal) -> Failure {
+    let code = match error {
         Fatal::Settings(_) => exit::CONFIG,
         Fatal::Unavailable(_) => exit::UNAVAILABLE,
         Fatal::Data(_) => exit::DATA,

@@ -11,10 +11,14 @@ use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    auth::password::{Cost, Hasher, Resources},
+    auth::{
+        password::{Cost, Hasher, Resources},
+        throttle::Throttle,
+    },
     config,
     service::Fatal,
     store::{Account, SchemaState, Store, StoreError},
+    telemetry::{Event, Log, Subject},
     user::{Email, NewPassword, PasswordHash},
 };
 
@@ -50,7 +54,7 @@ async fn hash(password: &NewPassword) -> Result<PasswordHash, Refused> {
         rehash_legacy: true,
         slots: Some(NonZeroUsize::MIN),
         queue: NonZeroUsize::MIN,
-        deadline: Duration::from_secs(60),
+        deadline: Duration::from_mins(1),
     };
     let resources = Resources::detect(Path::new("/"));
     let hasher = Hasher::start(&one, Cost::OWASP, &resources, Arc::new(()))
@@ -64,14 +68,21 @@ async fn hash(password: &NewPassword) -> Result<PasswordHash, Refused> {
 /// A user as he stands after the command.
 pub struct Shown(Account);
 
-/// Does it, and returns the user as he stands then.
-pub async fn act(database: &config::Database, address: &str, action: Action) -> Result<Shown, Refused> {
+/// Does it, writes it to the log, and returns the user as he stands then.
+pub async fn act(database: &config::Database, address: &str, action: Action, log: &Log) -> Result<Shown, Refused> {
     let email = Email::parse(address).map_err(|invalid| Refused::Address(invalid.0))?;
     let store = Store::new(database).map_err(|why| Refused::Fatal(Fatal::Settings(why)))?;
     if store.schema_state().await? == SchemaState::Behind {
         let why = "the schema lacks migrations of this release: run mini-api migrate first";
         return Err(Refused::Fatal(Fatal::Settings(why.into())));
     }
+    let event = match &action {
+        Action::Show => None,
+        Action::Disable => Some(Event::UserDisabled),
+        Action::Enable => Some(Event::UserEnabled),
+        Action::Revoke => Some(Event::UserRevoked),
+        Action::SetPassword(_) => Some(Event::UserPasswordSet),
+    };
     let account = match action {
         Action::Show => store.account(&email).await?,
         Action::Disable => store.disable(&email).await?,
@@ -82,7 +93,18 @@ pub async fn act(database: &config::Database, address: &str, action: Action) -> 
             store.set_password(&email, &hash).await?
         }
     };
-    account.map(Shown).ok_or(Refused::NoSuchUser)
+    let account = account.ok_or(Refused::NoSuchUser)?;
+    if let Some(event) = event {
+        // The same pseudonym as in the service's log, so that one account's story can be put together.
+        let throttle = Throttle::new(&store.pseudonym_key().await?, no_limits());
+        log.security(event, &Subject { account: Some(throttle.account(&email).0.into()), ..Subject::default() });
+    }
+    Ok(Shown(account))
+}
+
+fn no_limits() -> config::Throttle {
+    let off = config::Limit::Off;
+    config::Throttle { account_network: off, network: off, account: off, register_network: off }
 }
 
 impl Shown {
@@ -101,7 +123,7 @@ impl Shown {
             ("tokens revoked", times(account.token_version)),
             ("password hash", account.hash_scheme.clone()),
         ];
-        rows.iter().map(|(name, value)| format!("{name:<15} {}\n", printable(value))).collect()
+        rows.iter().fold(String::new(), |table, (name, value)| table + &format!("{name:<15} {}\n", printable(value)))
     }
 
     /// For programs.

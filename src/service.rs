@@ -1,7 +1,14 @@
 //! The life of the service: start, become ready, serve, drain, stop.
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt, iter,
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -11,23 +18,23 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{
-        password::{Cost, Hasher, Resources},
+        password::{self, Cost, Hasher, Resources},
         throttle::Throttle,
         token::Tokens,
     },
     config::Settings,
     http::{
         self, App, metrics,
-        server::{Counters, Listener, Tls, serve},
+        server::{self, Counters, Listener, Tls, serve},
     },
     store::{MigrateError, SchemaState, Store, StoreError},
-    telemetry::{Lifecycle, Log, Metrics},
+    telemetry::{Event, Log, Metrics},
 };
 
 /// How often renewed certificates are looked for.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(10);
 /// How often rows of the throttle that mean nothing any more are removed.
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
+const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// Between two attempts to reach a database that is still starting.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 
@@ -71,28 +78,34 @@ pub struct Service {
     pub address: SocketAddr,
     pub admin_address: Option<SocketAddr>,
     stop: CancellationToken,
-    serving: Vec<tokio::task::JoinHandle<http::server::ServeReport>>,
+    serving: Vec<tokio::task::JoinHandle<server::ServeReport>>,
     settings: Settings,
 }
 
 impl Service {
     /// Listens at once, so that `/livez` answers while the database is still starting.
     pub async fn listen(settings: Settings, cost: Cost, log: Log) -> Result<Self, Fatal> {
+        raise_descriptor_limit();
         let tokens = Tokens::new(&settings.tokens).map_err(|bad| Fatal::Settings(bad.0))?;
         let store = Store::new(&settings.database).map_err(Fatal::Settings)?;
         let tls = settings.http.tls.as_ref().map(|files| Tls::load(files, CERTIFICATE_CHECK)).transpose();
         let tls = tls.map_err(|fault| Fatal::Settings(fault.to_string()))?;
-        let metrics = Arc::new(Metrics::new(http::route_templates()));
-        let hasher =
-            Hasher::start(&settings.passwords, cost, &Resources::detect(std::path::Path::new("/")), Arc::new(()))
-                .map_err(|error| Fatal::System(format!("the hash threads cannot be started: {error}")))?;
+        let metrics = Arc::new(Metrics::new(crate::VERSION, SystemTime::now(), &log));
+        let hasher = Hasher::start(
+            &settings.passwords,
+            cost,
+            &Resources::detect(Path::new("/")),
+            Arc::new(HashMeter(metrics.clone())),
+        )
+        .map_err(|error| Fatal::System(format!("the hash threads cannot be started: {error}")))?;
+        metrics.hash_slots.set(gauge(hasher.slots().get()));
         let app = Arc::new(App::new(store, tokens, hasher, log.clone(), metrics, &settings.passwords));
 
         let stop = CancellationToken::new();
         let counters = Arc::new(Counters::default());
-        let on_event: http::server::EventSink = {
+        let on_event: server::EventSink = {
             let log = log.clone();
-            Arc::new(move |event| log.listener(event))
+            Arc::new(move |event| tell(&log, event))
         };
         let socket = bind("LISTEN_ADDR", settings.http.listen).await?;
         let address = socket.local_addr().map_err(|e| Fatal::System(e.to_string()))?;
@@ -119,7 +132,9 @@ impl Service {
             };
             serving.push(tokio::spawn(serve(administration, stop.clone())));
         }
-        app.log.lifecycle(Lifecycle::Listening { address, admin: admin_address, version: crate::VERSION });
+        for address in iter::once(address).chain(admin_address) {
+            app.log.service(Event::Listening, &[("address", (&address.to_string()).into())]);
+        }
         Ok(Self { app, address, admin_address, stop, serving, settings })
     }
 
@@ -132,7 +147,7 @@ impl Service {
             let why = match self.prepare().await? {
                 Ok(key) => {
                     self.app.ready(Throttle::new(&key, self.settings.throttle.clone()));
-                    self.app.log.lifecycle(Lifecycle::Ready);
+                    self.app.log.service(Event::Ready, &[]);
                     return Ok(());
                 }
                 Err(why) => why,
@@ -144,7 +159,7 @@ impl Service {
                 )));
             }
             if why != told {
-                self.app.log.lifecycle(Lifecycle::WaitingForDatabase { why: &why });
+                self.app.log.service(Event::DatabaseWaiting, &[("error", (&why).into())]);
                 told = why;
             }
             sleep(RETRY_EVERY).await;
@@ -165,7 +180,10 @@ impl Service {
                 return Ok(Err("the schema lacks migrations of this release and MIGRATE_ON_START is false".into()));
             }
             SchemaState::Behind => match store.migrate().await {
-                Ok(migrated) => self.app.log.lifecycle(Lifecycle::Migrated { applied: &migrated.applied }),
+                Ok(migrated) => {
+                    let applied = migrated.applied.join(", ");
+                    self.app.log.service(Event::SchemaMigrated, &[("applied", (&applied).into())]);
+                }
                 Err(MigrateError::Store(StoreError::Unavailable(why))) => return Ok(Err(why)),
                 Err(error) => return Err(error.into()),
             },
@@ -199,7 +217,7 @@ impl Service {
     /// Fails readiness, lets requests in flight finish, and closes.
     pub async fn drain(self) {
         let limits = &self.settings.http.limits;
-        self.app.log.lifecycle(Lifecycle::Draining);
+        self.app.log.service(Event::Draining, &[]);
         self.app.drain();
         self.stop.cancel();
         let mut cut = 0;
@@ -210,9 +228,16 @@ impl Service {
                 cut += report.cut;
             }
         }
-        self.app.log.lifecycle(Lifecycle::Stopped { cut });
-        self.app.log.flush();
+        self.app.log.service(Event::Stopped, &[("connections_cut", (cut as u64).into())]);
     }
+}
+
+// Systems start processes with a soft limit of 1024 files for the sake of old programs; each connection is one.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Refused, it only means that the listener makes room earlier.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Fatal> {
@@ -230,7 +255,41 @@ async fn keep_house(app: Arc<App>) {
     loop {
         turn.tick().await;
         if let Err(error) = app.store.prune_attempts().await {
-            app.log.fault("attempts.prune", &error.to_string());
+            app.log.service(Event::HouseworkFailed, &[("error", (&error.to_string()).into())]);
         }
+    }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+// What the listener does outside any request.
+fn tell(log: &Log, event: &server::Event) {
+    let text = event.to_string();
+    let kind = match event {
+        server::Event::AcceptFailed { .. } => Event::AcceptFailed,
+        server::Event::ConnectionCut { .. } => Event::ConnectionCut,
+        server::Event::CertificateRenewed => Event::TlsReloaded,
+        server::Event::CertificateNotRenewed(_) => Event::TlsReloadFailed,
+    };
+    log.service(kind, &[("message", (&text).into())]);
+}
+
+// What the hash slots do, for the metrics.
+struct HashMeter(Arc<Metrics>);
+
+impl password::Observer for HashMeter {
+    fn waiting(&self, requests: usize) {
+        self.0.hash_queue.set(gauge(requests));
+    }
+
+    fn started(&self, waited: Duration) {
+        self.0.hash_slots_busy.inc();
+        self.0.hash_waited(waited);
+    }
+
+    fn finished(&self) {
+        self.0.hash_slots_busy.dec();
     }
 }

@@ -6,6 +6,8 @@
 
 mod auth;
 mod database;
+mod health;
 mod process;
+mod refusals;
 mod support;
 mod users;

@@ -51,6 +51,8 @@ pub trait Observer: Send + Sync + 'static {
     fn waiting(&self, _requests: usize) {}
     /// A request got its slot after so long.
     fn started(&self, _waited: Duration) {}
+    /// A slot is free again.
+    fn finished(&self) {}
     /// One hash was computed.
     fn hashed(&self, _work: Work, _took: Duration) {}
     /// A request was refused.

@@ -1,4 +1,4 @@
-//! The settings of PostgreSQL.
+//! The settings of the database.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -70,14 +70,12 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Database> {
         pool_timeout: reader.seconds(&table::DB_POOL_TIMEOUT),
         start_timeout: reader.seconds(&table::DB_START_TIMEOUT),
     };
-    match server {
-        Ok(server) => Some(database(server)),
-        Err(Reported) => {
-            // Only for the faults of the other settings.
-            let _ = database(Server { postgres: Config::new(), tls: DatabaseTls::Disable });
-            None
-        }
-    }
+    let Ok(server) = server else {
+        // Only for the faults of the other settings.
+        let _ = database(Server { postgres: Config::new(), tls: DatabaseTls::Disable });
+        return None;
+    };
+    Some(database(server))
 }
 
 fn from_url(reader: &mut Reader<'_>, url: &Given, shared: &Shared) -> Result<Server, Reported> {

@@ -1,4 +1,4 @@
-//! `postgresql://…` as libpq and SQLAlchemy write it. The URL parser of tokio-postgres is not used: it knows neither
+//! `postgresql://…` as libpq and `SQLAlchemy` write it. The URL parser of tokio-postgres is not used: it knows neither
 //! `verify-full` nor a password that was pasted without percent-encoding.
 
 use std::{net::Ipv6Addr, path::PathBuf, time::Duration};
@@ -193,7 +193,7 @@ fn apply(parsed: &mut Parsed, place: &mut Place, parameter: &str) -> Result<(), 
         "password" => place.password = Some(decode(raw)),
         "dbname" => place.name = Some(raw.to_owned()),
         "host" => {
-            place.host_parameter.extend(raw.replace("%2C", ",").replace("%2c", ",").split(',').map(str::to_owned))
+            place.host_parameter.extend(raw.replace("%2C", ",").replace("%2c", ",").split(',').map(str::to_owned));
         }
         "port" => place.ports.extend(list()),
         "hostaddr" => place.addresses.extend(list()),
@@ -206,7 +206,7 @@ fn apply(parsed: &mut Parsed, place: &mut Place, parameter: &str) -> Result<(), 
         }
         "sslrootcert" => parsed.sslrootcert = Some(value.into()).filter(|_| !raw.is_empty()),
         "connect_timeout" => {
-            parsed.connect_timeout = Some(Duration::from_secs(number("seconds")?)).filter(|t| !t.is_zero())
+            parsed.connect_timeout = Some(Duration::from_secs(number("seconds")?)).filter(|t| !t.is_zero());
         }
         "target_session_attrs" => {
             parsed.target_session_attrs = Some(match value.as_str() {
@@ -278,7 +278,7 @@ fn shortened(name: &str) -> String {
     name.chars().take(40).collect()
 }
 
-/// Percent-decodes; a `%` without two hexadecimal digits stands for itself, as it does for SQLAlchemy.
+/// Percent-decodes; a `%` without two hexadecimal digits stands for itself, as it does for `SQLAlchemy`.
 pub(super) fn decode(encoded: &str) -> Vec<u8> {
     let nibble = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let mut decoded = Vec::with_capacity(encoded.len());

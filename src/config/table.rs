@@ -19,7 +19,7 @@ pub enum Values {
     Text(&'static str),
     /// Also as `NAME_FILE`; white space around a file's content is no part of it.
     Secret(&'static str),
-    /// Also as `NAME_FILE`; only line ends after a file's content are no part of it, as in the image of PostgreSQL.
+    /// Also as `NAME_FILE`; only line ends after a file's content are no part of it, as in the database's own image.
     Password,
     File(&'static str),
     Flag,

@@ -20,8 +20,11 @@ use super::{
 use crate::{
     auth::{password::Outcome, throttle::Network, token::Claims},
     store::{CreateError, NewUser},
-    telemetry::SecurityEvent,
-    user::{Email, FullName, NewPassword, Password},
+    telemetry::{
+        Event,
+        metrics::{Login as LoginOutcome, Registration as RegistrationOutcome},
+    },
+    user::{Email, FullName, NewPassword, Password, User},
 };
 
 /// What a new user says of himself.
@@ -32,7 +35,7 @@ struct UserCreate {
     email: poem_openapi::types::Email,
     #[oai(validator(min_length = 8, max_length = 256))]
     password: poem_openapi::types::Password,
-    #[oai(validator(max_length = 255))]
+    #[oai(validator(max_length = 255), nullable)]
     full_name: Option<String>,
 }
 
@@ -49,7 +52,7 @@ struct LoginForm {
     /// Always `password`, when it is there at all.
     grant_type: Option<String>,
     /// The e-mail address.
-    username: String,
+    username: poem_openapi::types::Email,
     password: poem_openapi::types::Password,
     /// Ignored.
     scope: Option<String>,
@@ -57,6 +60,7 @@ struct LoginForm {
 
 /// A bearer token.
 #[derive(Object)]
+#[allow(clippy::struct_field_names, reason = "RFC 6749 names them")]
 pub struct Token {
     /// A JWT, for `Authorization: Bearer`.
     access_token: String,
@@ -161,22 +165,18 @@ impl AuthApi {
         call: Data<&Call>,
         body: Parsed<Registration>,
     ) -> Result<Registered, Refused<RegisterRefusals>> {
-        let Call { app, client } = call.0;
-        let Registration { email, password, full_name } = body.0;
-        let attempt = app.throttle()?.register(&email, Network::from(client.address));
-        app.admit(&attempt, client).await?;
-        // Asked before hashing, to spare the work; the unique index decides.
-        if app.store.is_registered(&email).await? {
-            return Err(Problem::EmailTaken.into());
+        let done = register(&call, body.0).await;
+        let outcome = match &done {
+            Ok(_) => Some(RegistrationOutcome::Created),
+            Err(Problem::EmailTaken) => Some(RegistrationOutcome::Taken),
+            Err(Problem::TooManyAttempts { .. }) => Some(RegistrationOutcome::Throttled),
+            Err(Problem::Busy { .. }) => Some(RegistrationOutcome::Busy),
+            Err(_) => None,
+        };
+        if let Some(outcome) = outcome {
+            call.app.metrics.registration(outcome);
         }
-        let hash = app.hasher.hash(password.as_password()).await?;
-        let new = NewUser { email: &email, password_hash: &hash, full_name: full_name.as_ref() };
-        let user = app.store.create_user(&new).await.map_err(|error| match error {
-            CreateError::EmailTaken => Problem::EmailTaken,
-            CreateError::Store(error) => error.into(),
-        })?;
-        app.security(SecurityEvent::Registered, &attempt, client);
-        Ok(Registered::Created(Json(user.into())))
+        Ok(Registered::Created(Json(done?.into())))
     }
 
     /// Log in
@@ -184,31 +184,73 @@ impl AuthApi {
     /// Exchanges credentials, as JSON or as an OAuth 2 password form, for a bearer token.
     #[oai(path = "/auth/login", method = "post", operation_id = "login", tag = Tag::Auth)]
     async fn login(&self, call: Data<&Call>, body: Parsed<Login>) -> Result<Json<Token>, Refused<LoginRefusals>> {
-        let Call { app, client } = call.0;
-        let Login { email, password } = body.0;
-        let attempt = app.throttle()?.login(&email, Network::from(client.address));
-        app.admit(&attempt, client).await?;
-        let found = app.store.find_by_email(&email).await?;
-        let stored = found.as_ref().map(|user| &user.password_hash);
-        let verified = app.hasher.verify(&password, stored).await?;
-        let (user, outcome) = match (found, verified) {
-            (Some(user), outcome @ Outcome::Match { .. }) if !user.disabled => (user, outcome),
-            (_, outcome) => {
-                if let Outcome::Unusable(reason) = outcome {
-                    app.log.unusable_hash(attempt.account, &reason);
-                }
-                app.security(SecurityEvent::LoginFailed, &attempt, client);
-                return Err(Problem::InvalidCredentials.into());
-            }
+        let done = log_in(&call, body.0).await;
+        let outcome = match &done {
+            Ok(_) => Some(LoginOutcome::Succeeded),
+            Err(Problem::InvalidCredentials) => Some(LoginOutcome::Failed),
+            Err(Problem::TooManyAttempts { .. }) => Some(LoginOutcome::Throttled),
+            Err(Problem::Busy { .. }) => Some(LoginOutcome::Busy),
+            Err(_) => None,
         };
-        if let Outcome::Match { renewal: Some(hash) } = outcome {
-            app.tidy(app.store.replace_hash(user.id, &user.password_hash, &hash).await);
+        if let Some(outcome) = outcome {
+            call.app.metrics.login(outcome);
         }
-        app.tidy(app.store.forgive(&attempt).await);
-        let claims = Claims { user: user.id, version: user.token_version };
-        let access_token = app.tokens.issue(claims, SystemTime::now()).map_err(|cause| Problem::Internal { cause })?;
-        app.security(SecurityEvent::LoginSucceeded, &attempt, client);
-        let expires_in = app.tokens.lifetime().as_secs();
-        Ok(Json(Token { access_token, token_type: "bearer".into(), expires_in }))
+        Ok(Json(done?))
     }
+}
+
+async fn register(call: &Call, registration: Registration) -> Result<User, Problem> {
+    let app = &call.app;
+    let Registration { email, password, full_name } = registration;
+    let attempt = app.throttle()?.register(&email, Network::from(call.client.address));
+    call.admit(&attempt, Event::RegisterThrottled).await?;
+    // Asked before hashing, to spare the work; the unique index decides.
+    let created = if app.store.is_registered(&email).await? {
+        Err(CreateError::EmailTaken)
+    } else {
+        let hash = app.hasher.hash(password.as_password()).await?;
+        let new = NewUser { email: &email, password_hash: &hash, full_name: full_name.as_ref() };
+        app.store.create_user(&new).await
+    };
+    match created {
+        Ok(user) => {
+            call.security(Event::Registered, Some(&attempt), None);
+            Ok(user)
+        }
+        Err(CreateError::EmailTaken) => {
+            call.security(Event::RegisterTaken, Some(&attempt), None);
+            Err(Problem::EmailTaken)
+        }
+        Err(CreateError::Store(error)) => Err(error.into()),
+    }
+}
+
+async fn log_in(call: &Call, login: Login) -> Result<Token, Problem> {
+    let app = &call.app;
+    let Login { email, password } = login;
+    let attempt = app.throttle()?.login(&email, Network::from(call.client.address));
+    call.admit(&attempt, Event::LoginThrottled).await?;
+    let found = app.store.find_by_email(&email).await?;
+    // An unknown user costs a hash as well.
+    let outcome = app.hasher.verify(&password, found.as_ref().map(|user| &user.password_hash)).await?;
+    if let Outcome::Unusable(reason) = &outcome {
+        call.security(Event::HashUnusable, Some(&attempt), Some(&reason.to_string()));
+    }
+    let (Some(user), Outcome::Match { renewal }) = (found, outcome) else {
+        call.security(Event::LoginFailed, Some(&attempt), None);
+        return Err(Problem::InvalidCredentials);
+    };
+    if user.disabled {
+        call.security(Event::LoginFailed, Some(&attempt), Some("disabled"));
+        return Err(Problem::InvalidCredentials);
+    }
+    if let Some(hash) = renewal {
+        app.tidy(app.store.replace_hash(user.id, &user.password_hash, &hash).await);
+        call.security(Event::PasswordRehashed, Some(&attempt), None);
+    }
+    app.tidy(app.store.forgive(&attempt).await);
+    let claims = Claims { user: user.id, version: user.token_version };
+    let access_token = app.tokens.issue(claims, SystemTime::now()).map_err(|cause| Problem::Internal { cause })?;
+    call.security(Event::LoginSucceeded, Some(&attempt), None);
+    Ok(Token { access_token, token_type: "bearer".into(), expires_in: app.tokens.lifetime().as_secs() })
 }

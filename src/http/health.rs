@@ -35,6 +35,7 @@ impl Statuses for HealthRefusals {
 pub struct HealthApi;
 
 #[OpenApi]
+#[allow(clippy::unused_async, reason = "poem-openapi's handlers are async")]
 impl HealthApi {
     /// Health
     ///

@@ -47,6 +47,7 @@ enum Keys {
 pub struct JwksApi;
 
 #[OpenApi]
+#[allow(clippy::unused_async, reason = "poem-openapi's handlers are async")]
 impl JwksApi {
     /// Public keys
     ///

@@ -1,11 +1,11 @@
 //! `/metrics`, on the administration address only.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use poem::{Endpoint, Request, Response, http::Method};
 
 use super::{App, problem::Problem, server};
-use crate::telemetry::METRICS_MEDIA_TYPE;
+use crate::telemetry::metrics::CONTENT_TYPE;
 
 /// Everything on the administration address.
 pub fn routes(app: Arc<App>, counters: Arc<server::Counters>) -> impl Endpoint<Output = Response> {
@@ -26,8 +26,9 @@ impl Endpoint for Administration {
         }
         Ok(match (request.method(), request.uri().path()) {
             (&Method::GET, "/metrics") => {
-                let text = self.app.metrics.encode();
-                Response::builder().content_type(METRICS_MEDIA_TYPE).body(text)
+                let open = self.counters.open.load(Ordering::Relaxed);
+                self.app.metrics.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+                Response::builder().content_type(CONTENT_TYPE).body(self.app.metrics.encode())
             }
             (_, "/metrics") => Problem::MethodNotAllowed.to_response(""),
             _ => Problem::NotFound.to_response(""),

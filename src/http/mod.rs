@@ -18,7 +18,7 @@ mod users;
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Instant,
 };
@@ -45,12 +45,15 @@ use self::{
 use crate::{
     auth::{
         password::Hasher,
-        throttle::{Attempt, Throttle},
+        throttle::{Attempt, Scope, Throttle},
         token::Tokens,
     },
     config::{self, Cors},
     store::{Admission, Store, StoreError},
-    telemetry::{Access, Log, Metrics, Security, SecurityEvent},
+    telemetry::{
+        Access, Event, Log, Metrics, Subject,
+        metrics::{self as measure, DatabaseError},
+    },
 };
 
 /// What the handlers work with.
@@ -64,6 +67,7 @@ pub struct App {
     // Its key is in the database, so it is there only once that was reached.
     throttle: OnceLock<Throttle>,
     phase: AtomicU8,
+    database_lost: AtomicBool,
 }
 
 /// Where the service is in its life.
@@ -94,6 +98,7 @@ impl App {
             rehash_legacy: passwords.rehash_legacy,
             throttle: OnceLock::new(),
             phase: AtomicU8::new(0),
+            database_lost: AtomicBool::new(false),
         }
     }
 
@@ -121,43 +126,28 @@ impl App {
         self.throttle.get().ok_or_else(|| Problem::NotReady { cause: "starting".into() })
     }
 
-    async fn admit(&self, attempt: &Attempt, client: &Client) -> Result<(), Problem> {
-        match self.store.admit(attempt).await? {
-            Admission::Admitted => Ok(()),
-            Admission::Refused { scope, retry_after } => {
-                self.metrics.throttled(scope.label());
-                self.security(SecurityEvent::Throttled, attempt, client);
-                Err(Problem::TooManyAttempts { retry_after })
+    // Tells log and metrics of what a request found of the database; the log only of changes.
+    fn database_seen(&self, refused: Option<&Problem>) {
+        match refused {
+            Some(Problem::DatabaseUnavailable { cause }) => {
+                self.metrics.database_error(DatabaseError::Unavailable);
+                if !self.database_lost.swap(true, Ordering::AcqRel) {
+                    self.log.service(Event::DatabaseLost, &[("error", cause.into())]);
+                }
+            }
+            Some(Problem::Internal { .. }) => self.metrics.database_error(DatabaseError::Unexpected),
+            _ => {
+                if self.database_lost.load(Ordering::Acquire) && self.database_lost.swap(false, Ordering::AcqRel) {
+                    self.log.service(Event::DatabaseBack, &[]);
+                }
             }
         }
-    }
-
-    fn security(&self, event: SecurityEvent, attempt: &Attempt, client: &Client) {
-        self.metrics.security(event);
-        self.log.security(&Security {
-            event,
-            account: Some(attempt.account),
-            client: client.address,
-            request_id: &client.request_id,
-            reason: None,
-        });
-    }
-
-    fn token_refused(&self, reason: &str, client: &Client) {
-        self.metrics.security(SecurityEvent::TokenRefused);
-        self.log.security(&Security {
-            event: SecurityEvent::TokenRefused,
-            account: None,
-            client: client.address,
-            request_id: &client.request_id,
-            reason: Some(reason),
-        });
     }
 
     // Work after a good login that may fail without failing the login.
     fn tidy<T>(&self, done: Result<T, StoreError>) {
         if let Err(error) = done {
-            self.log.fault("auth.login.tidy", &error.to_string());
+            self.log.service(Event::HouseworkFailed, &[("error", (&error.to_string()).into())]);
         }
     }
 }
@@ -167,6 +157,41 @@ impl App {
 struct Call {
     app: Arc<App>,
     client: Client,
+}
+
+impl Call {
+    // Lets an attempt through to hashing, or says when to come back.
+    async fn admit(&self, attempt: &Attempt, throttled: Event) -> Result<(), Problem> {
+        match self.app.store.admit(attempt).await? {
+            Admission::Admitted => Ok(()),
+            Admission::Refused { scope, retry_after } => {
+                self.app.metrics.throttle_refusal(bucket(scope));
+                self.security(throttled, Some(attempt), Some(scope.label()));
+                Err(Problem::TooManyAttempts { retry_after })
+            }
+        }
+    }
+
+    fn security(&self, event: Event, attempt: Option<&Attempt>, reason: Option<&str>) {
+        self.app.log.security(
+            event,
+            &Subject {
+                request_id: Some(&self.client.request_id),
+                account: attempt.map(|attempt| attempt.account.0.into()),
+                client: Some(self.client.address),
+                reason,
+            },
+        );
+    }
+}
+
+fn bucket(scope: Scope) -> measure::Bucket {
+    match scope {
+        Scope::AccountNetwork => measure::Bucket::AccountNetwork,
+        Scope::Network => measure::Bucket::Network,
+        Scope::Account => measure::Bucket::Account,
+        Scope::RegisterNetwork => measure::Bucket::RegisterNetwork,
+    }
 }
 
 /// The groups of operations in the API's description.
@@ -263,14 +288,11 @@ impl Route {
     }
 }
 
-/// The templates of all routes, for metrics.
-pub fn route_templates() -> impl Iterator<Item = &'static str> {
-    Route::ALL.into_iter().map(Route::template)
-}
-
 /// The description of the API, as `/openapi.json` and `mini-api openapi` give it.
 pub fn description() -> String {
-    let mut text = service().spec();
+    // OpenAPI demands a list of scopes where poem-openapi leaves an empty one out.
+    let flow = r#""tokenUrl": "/auth/login""#;
+    let mut text = service().spec().replace(flow, &format!(r#"{flow}, "scopes": {{}}"#));
     text.push('\n');
     text
 }
@@ -287,12 +309,22 @@ fn service() -> OpenApiService<(AuthApi, UsersApi, HealthApi, JwksApi), ()> {
 /// Everything on the public address.
 pub fn routes(app: Arc<App>, cors: Cors, trusted_proxies: Vec<ipnet::IpNet>) -> impl Endpoint<Output = Response> {
     let docs = Docs::new(description());
-    Front { api: poem::Route::new().nest("/", service()), docs, cors, clients: Clients::new(trusted_proxies), app }
+    let measures = Route::ALL.map(|route| app.metrics.route(route.template()));
+    Front {
+        measures,
+        api: poem::Route::new().nest("/", service()),
+        docs,
+        cors,
+        clients: Clients::new(trusted_proxies),
+        app,
+    }
 }
 
 // In front of every handler: identity, routing, refusals, headers, one log line.
 struct Front<E> {
     app: Arc<App>,
+    // One a route, in the order of `Route::ALL`.
+    measures: [measure::Route; Route::ALL.len()],
     api: E,
     docs: Docs,
     cors: Cors,
@@ -309,7 +341,11 @@ impl<E: Endpoint<Output = Response>> Endpoint for Front<E> {
         let method = request.method().clone();
         let origin = request.headers().get(header::ORIGIN).cloned();
         request.extensions_mut().insert(Call { app: self.app.clone(), client: client.clone() });
-        let (mut response, cause) = match self.answer(route, request).await {
+        let answer = self.answer(route, request).await;
+        if route.needs_database() {
+            self.app.database_seen(answer.as_ref().err());
+        }
+        let (mut response, cause) = match answer {
             Ok(response) => (response, None),
             Err(problem) => {
                 let mut response = problem.to_response(&client.request_id);
@@ -327,14 +363,14 @@ impl<E: Endpoint<Output = Response>> Endpoint for Front<E> {
         }
         let took = started.elapsed();
         let status = response.status();
-        self.app.metrics.request(route.template(), &method, status.as_u16(), took);
+        self.measures[route as usize].observe(method.as_str(), status.as_u16(), took);
         self.app.log.access(&Access {
             request_id: &client.request_id,
             method: method.as_str(),
             route: route.template(),
             status: status.as_u16(),
-            took,
-            client: client.address,
+            duration: took,
+            client: Some(client.address),
             cause: cause.as_deref(),
         });
         Ok(response)
@@ -352,11 +388,14 @@ impl<E: Endpoint<Output = Response>> Front<E> {
         if route == Route::Unknown {
             return Err(Problem::NotFound);
         }
+        let asset = self.docs.asset(request.uri().path());
+        if route == Route::Docs && asset.is_none() {
+            return Err(Problem::NotFound);
+        }
         if !route.methods().contains(request.method()) {
             return Err(Problem::MethodNotAllowed);
         }
-        if matches!(route, Route::Docs | Route::OpenApi) {
-            let asset = self.docs.asset(request.uri().path()).ok_or(Problem::NotFound)?;
+        if let Some(asset) = asset {
             return Ok(asset.respond(&request));
         }
         if route.needs_database() && self.app.phase() == Phase::Starting {

@@ -126,7 +126,7 @@ fn example(status: u16) -> MetaSchema {
             kind: "missing",
             message: "the field is required".into(),
         }]),
-        429 => Problem::TooManyAttempts { retry_after: std::time::Duration::from_secs(60) },
+        429 => Problem::TooManyAttempts { retry_after: std::time::Duration::from_mins(1) },
         500 => Problem::Internal { cause: String::new() },
         503 => Problem::DatabaseUnavailable { cause: String::new() },
         _ => Problem::BadRequest,

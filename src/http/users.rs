@@ -11,13 +11,14 @@ use super::{
     problem::Problem,
     refusal::{Refused, Statuses},
 };
-use crate::user::User;
+use crate::{telemetry::Event, user::User};
 
 /// A user, as others may see him.
 #[derive(Object)]
 pub struct UserOut {
     id: i32,
     email: poem_openapi::types::Email,
+    #[oai(nullable)]
     full_name: Option<String>,
 }
 
@@ -42,17 +43,18 @@ impl UsersApi {
     /// The user a token was issued to.
     #[oai(path = "/users/me", method = "get", operation_id = "me", tag = Tag::Users)]
     async fn me(&self, call: Data<&Call>, bearer: BearerToken) -> Result<Json<UserOut>, Refused<MeRefusals>> {
-        let Call { app, client } = call.0;
+        let app = &call.app;
+        let refused = |reason: &str| call.security(Event::TokenRefused, None, Some(reason));
         let claims = app.tokens.verify(&bearer.0.token, SystemTime::now()).map_err(|why| {
-            app.token_refused(why.reason(), client);
+            refused(why.reason());
             Problem::InvalidToken
         })?;
         let session = app.store.session(claims.user).await?.ok_or_else(|| {
-            app.token_refused("the user does not exist", client);
+            refused("no such user");
             Problem::UserNotFound
         })?;
         if session.disabled || session.token_version != claims.version {
-            app.token_refused(if session.disabled { "the user is disabled" } else { "revoked" }, client);
+            refused(if session.disabled { "disabled" } else { "revoked" });
             return Err(Problem::InvalidToken.into());
         }
         Ok(Json(session.user.into()))

@@ -39,13 +39,13 @@ pub enum Cause {
 
 pub(super) struct Pool {
     shared: Arc<Shared>,
+    deadline: Duration,
     threads: Vec<JoinHandle<()>>,
 }
 
 struct Shared {
     slots: NonZeroUsize,
     capacity: NonZeroUsize,
-    deadline: Duration,
     observer: Arc<dyn Observer>,
     state: Mutex<State>,
     /// A job came, or the end.
@@ -65,6 +65,8 @@ struct State {
 struct Job {
     id: u64,
     queued: Instant,
+    /// The longest wait.
+    deadline: Duration,
     run: Box<dyn FnOnce() + Send>,
 }
 
@@ -81,10 +83,9 @@ impl Pool {
         deadline: Duration,
         observer: Arc<dyn Observer>,
     ) -> io::Result<Self> {
-        let shared =
-            Arc::new(Shared { slots, capacity, deadline, observer, state: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::new(Shared { slots, capacity, observer, state: Mutex::default(), changed: Condvar::new() });
         // Filled one by one, so that dropping it ends those that began when a later one cannot.
-        let mut pool = Self { shared, threads: Vec::with_capacity(slots.get()) };
+        let mut pool = Self { shared, deadline, threads: Vec::with_capacity(slots.get()) };
         for slot in 0..slots.get() {
             let shared = Arc::clone(&pool.shared);
             pool.threads.push(thread::Builder::new().name(format!("hash-{slot}")).spawn(move || shared.work())?);
@@ -98,11 +99,22 @@ impl Pool {
 
     /// Does `work` on a slot. Dropping the future gives the place in the queue up; work that began is finished.
     pub(super) async fn turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+        self.turn_within(self.deadline, work).await
+    }
+
+    /// The same for one who waits so long for the slot, and no longer.
+    pub(super) async fn turn_within<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
         let (sender, mut answer) = oneshot::channel();
         // Nobody to send to is no failure: the requester went away.
-        let run = Box::new(move || drop(sender.send(work())));
-        let place = self.shared.enqueue(run).ok_or_else(|| self.refuse(Cause::QueueFull))?;
-        let answered = match timeout(self.shared.deadline, &mut answer).await {
+        let run = Box::new(move || {
+            let _ = sender.send(work());
+        });
+        let place = self.shared.enqueue(deadline, run).ok_or_else(|| self.refuse(Cause::QueueFull))?;
+        let answered = match timeout(deadline, &mut answer).await {
             Ok(answered) => answered,
             Err(_) if place.give_up() => return Err(self.refuse(Cause::Deadline)),
             // It has its slot: the deadline is for the wait, not for the work.
@@ -135,7 +147,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enqueue(&self, run: Box<dyn FnOnce() + Send>) -> Option<Place<'_>> {
+    fn enqueue(&self, deadline: Duration, run: Box<dyn FnOnce() + Send>) -> Option<Place<'_>> {
         let mut state = self.lock();
         // What an idle slot is about to take does not wait.
         let idle = self.slots.get().saturating_sub(state.running);
@@ -144,7 +156,7 @@ impl Shared {
         }
         let id = state.next_id;
         state.next_id += 1;
-        state.queue.push_back(Job { id, queued: Instant::now(), run });
+        state.queue.push_back(Job { id, queued: Instant::now(), deadline, run });
         self.observer.waiting(state.queue.len());
         self.changed.notify_one();
         Some(Place { shared: self, id })
@@ -156,11 +168,12 @@ impl Shared {
         while let Some(job) = self.next() {
             let waited = job.queued.elapsed();
             // The requester's own timer may be late on a starved machine.
-            if waited <= self.deadline {
+            if waited <= job.deadline {
                 self.observer.started(waited);
                 let start = Instant::now();
                 (job.run)();
                 self.lock().learn(start.elapsed());
+                self.observer.finished();
             }
             self.lock().running -= 1;
         }

@@ -49,7 +49,7 @@ fn number(n: usize) -> NonZeroUsize {
 }
 
 fn settings() -> Passwords {
-    Passwords { rehash_legacy: true, slots: Some(number(1)), queue: number(1), deadline: Duration::from_secs(60) }
+    Passwords { rehash_legacy: true, slots: Some(number(1)), queue: number(1), deadline: Duration::from_mins(1) }
 }
 
 const PLENTY: Resources = Resources { cores: NonZeroUsize::MIN, memory: None };
@@ -65,16 +65,20 @@ fn hasher() -> (Hasher, Arc<Recorder>) {
 }
 
 async fn matches(hasher: &Hasher, password: &str, stored: &str) -> bool {
-    match hasher.verify(&Password::new(password), Some(stored)).await.unwrap() {
+    match hasher.verify(&Password::new(password), Some(&PasswordHash::new(stored))).await.unwrap() {
         Outcome::Match { .. } => true,
         Outcome::Mismatch => false,
         Outcome::Unusable(reason) => panic!("{stored}: {reason}"),
     }
 }
 
+async fn hashed(hasher: &Hasher, password: &str) -> String {
+    hasher.hash(&Password::new(password)).await.unwrap().expose_hash().to_owned()
+}
+
 async fn renewal(hasher: &Hasher, password: &str, stored: &str) -> Option<String> {
-    match hasher.verify(&Password::new(password), Some(stored)).await.unwrap() {
-        Outcome::Match { renewal } => renewal,
+    match hasher.verify(&Password::new(password), Some(&PasswordHash::new(stored))).await.unwrap() {
+        Outcome::Match { renewal } => renewal.map(|hash| hash.expose_hash().to_owned()),
         other => panic!("{stored}: {other:?}"),
     }
 }
@@ -103,7 +107,7 @@ async fn hashes_made_elsewhere_match_their_password_and_no_other() {
 async fn a_new_hash_is_a_phc_string_with_its_own_salt_that_matches_and_needs_no_renewal() {
     let (hasher, _) = hasher();
     let password = Password::new("a".repeat(256));
-    let (one, other) = (hasher.hash(&password).await.unwrap(), hasher.hash(&password).await.unwrap());
+    let (one, other) = (hashed(&hasher, password.expose()).await, hashed(&hasher, password.expose()).await);
 
     assert_ne!(one, other);
     let fields: Vec<&str> = one.split('$').collect();
@@ -117,7 +121,7 @@ async fn a_new_hash_is_a_phc_string_with_its_own_salt_that_matches_and_needs_no_
 #[tokio::test]
 async fn a_new_hash_of_production_is_as_strong_as_owasp_asks() {
     let (hasher, recorder) = start(&settings(), Cost::OWASP, &PLENTY);
-    let hash = hasher.hash(&Password::new(STAPLE)).await.unwrap();
+    let hash = hashed(&hasher, STAPLE).await;
     assert!(hash.starts_with("$scrypt$ln=14,r=8,p=5$"), "{hash}");
     assert_eq!(recorder.take(), [Work::Scrypt(Cost::OWASP)]);
     assert_eq!(renewal(&hasher, STAPLE, SCRYPT_TODAY).await, None);
@@ -146,7 +150,7 @@ async fn a_password_with_nul_is_never_what_bcrypt_hashed_and_costs_the_same() {
 async fn scrypt_takes_any_password() {
     let (hasher, _) = hasher();
     for password in ["", "\0", "ab\0ab", "日本語のパスワード", &"long ".repeat(10_000)] {
-        let hash = hasher.hash(&Password::new(password)).await.unwrap();
+        let hash = hashed(&hasher, password).await;
         assert!(matches(&hasher, password, &hash).await);
         assert!(!matches(&hasher, &format!("{password}!"), &hash).await);
     }
@@ -240,7 +244,7 @@ async fn an_unusable_hash_says_why_and_costs_as_much_as_an_unknown_user() {
         (format!("{}é", &BCRYPT_AB.0[..58]), Unusable::Malformed),
         (format!("{}x", BCRYPT_AB.0), Unusable::Malformed),
     ] {
-        let outcome = hasher.verify(&Password::new(STAPLE), Some(&stored)).await;
+        let outcome = hasher.verify(&Password::new(STAPLE), Some(&PasswordHash::new(stored.as_str()))).await;
         assert_eq!(outcome, Ok(Outcome::Unusable(reason)), "{stored}");
         assert_eq!(recorder.take(), [Work::Scrypt(CHEAP)], "{stored}");
     }
@@ -250,7 +254,7 @@ async fn an_unusable_hash_says_why_and_costs_as_much_as_an_unknown_user() {
 async fn a_hash_larger_than_a_slot_is_not_computed() {
     let small = Resources { cores: NonZeroUsize::MIN, memory: Some(128 << 20) };
     let (hasher, recorder) = start(&Passwords { slots: Some(number(2)), ..settings() }, CHEAP, &small);
-    let outcome = hasher.verify(&Password::new(STAPLE), Some(SCRYPT_LARGEST)).await.unwrap();
+    let outcome = hasher.verify(&Password::new(STAPLE), Some(&PasswordHash::new(SCRYPT_LARGEST))).await.unwrap();
     let Outcome::Unusable(reason) = outcome else { panic!("{outcome:?}") };
     assert_eq!(reason.to_string(), "the stored hash needs 128 MiB, a hash slot has 32 MiB");
     assert_eq!(recorder.take(), [Work::Scrypt(CHEAP)]);
@@ -269,18 +273,18 @@ async fn without_a_slot_in_time_hashing_and_verifying_are_refused_and_nothing_is
     let settings = Passwords { deadline: Duration::from_millis(10), ..settings() };
     let (hasher, recorder) = start(&settings, CHEAP, &PLENTY);
     let (release, released) = std::sync::mpsc::channel::<()>();
-    let (began, begun) = tokio::sync::oneshot::channel();
-    let occupied = hasher.pool.turn(move || {
-        began.send(()).unwrap();
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let occupied = hasher.pool.turn_within(Duration::from_mins(1), move || {
+        started.send(()).unwrap();
         let _ = released.recv();
     });
     let refused = async {
-        begun.await.unwrap();
+        has_started.await.unwrap();
         let password = Password::new(STAPLE);
-        let verified = hasher.verify(&password, Some(SCRYPT_CHEAP)).await.unwrap_err();
-        let hashed = hasher.hash(&password).await.unwrap_err();
+        let verified = hasher.verify(&password, Some(&PasswordHash::new(SCRYPT_CHEAP))).await.unwrap_err();
+        let new_hash = hasher.hash(&password).await.unwrap_err();
         drop(release);
-        [verified, hashed]
+        [verified, new_hash]
     };
     let (finished, refused) = tokio::join!(occupied, refused);
     finished.unwrap();

@@ -41,7 +41,7 @@ fn two_secrets_are_enough_and_the_rest_has_the_documented_defaults() {
     assert!(s.database.server.tls == DatabaseTls::Prefer);
     assert!(s.database.migrate_on_start && s.database.migrate_server.is_none());
     assert_eq!((s.database.pool_size.get(), s.database.lookup_connections.get()), (8, 1));
-    assert_eq!(s.tokens.lifetime, Duration::from_secs(3600));
+    assert_eq!(s.tokens.lifetime, Duration::from_hours(1));
     assert!(matches!(&s.tokens.signing, SigningKey::Hmac(HmacAlgorithm::Hs256, k) if k.expose() == SECRET.as_bytes()));
     assert!(s.passwords.rehash_legacy && s.passwords.slots.is_none());
     assert_eq!((s.passwords.queue.get(), s.passwords.deadline), (64, Duration::from_secs(5)));
@@ -192,6 +192,15 @@ fn private_keys_of_both_kinds_are_accepted() {
             assert_eq!((found, block.1), (algorithm, key.serialize_der()));
         }
     }
+}
+
+#[test]
+fn an_ed25519_key_without_its_public_half_is_accepted_as_openssl_writes_it() {
+    let seed = std::array::from_fn::<u8, 32, _>(|n| u8::try_from(n).unwrap() ^ 0x5a);
+    let der = [&b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20"[..], &seed].concat();
+    let s = Surroundings::default().set("DB_PASSWORD", "pw").set("JWT_ALG", "EdDSA");
+    let s = s.set("JWT_PRIVATE_KEY", &block("PRIVATE KEY", &der)).settings().unwrap();
+    assert!(matches!(s.tokens.signing, SigningKey::Private(AsymmetricAlgorithm::EdDsa, _)));
 }
 
 #[test]

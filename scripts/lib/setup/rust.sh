@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# rust: the toolchain that Cargo.toml asks for, the musl targets, and C compilers for both.
+
+setup_rust() {
+  local wanted have
+  wanted=$(project_value rust-version)
+  command -v cargo >/dev/null || die "cargo is missing: install Rust $wanted or newer (rustup is the usual way, or your distribution's package)"
+  have=$(rustc --version | awk '{ print $2 }')
+  [[ $(printf '%s\n' "$wanted" "${have%%-*}" | sort -V | head -n 1) == "$wanted" ]] ||
+    die "rustc is $have, but $wanted or newer is wanted: rustup update stable"
+  command -v cc >/dev/null || apt_install gcc libc6-dev
+  stamped rust "$have" && return 0
+  stamp rust "$have"
+}
+
+# musl: what scripts/build-static needs for this machine's own architecture.
+setup_musl() {
+  setup_rust
+  if command -v rustup >/dev/null; then
+    local sysroot
+    sysroot=$(rustc --print sysroot)
+    [[ -d $sysroot/lib/rustlib/x86_64-unknown-linux-musl/lib ]] || rustup --quiet target add x86_64-unknown-linux-musl >&2
+  else
+    apt_install rustc-web cargo-web rust-web-src
+    setup_zig
+  fi
+  if command -v musl-gcc >/dev/null; then return 0; fi
+  if ((EUID == 0)); then apt_install musl-tools; else die "musl-gcc is missing; as root: apt-get install musl-tools"; fi
+}
+
+# cross: what scripts/build-static needs for aarch64.
+setup_cross() {
+  setup_rust
+  if command -v rustup >/dev/null; then
+    [[ -d $(rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-musl/lib ]] ||
+      rustup --quiet target add aarch64-unknown-linux-musl >&2
+  fi
+  setup_zig
+}
+
+# Installs zig, which brings a C compiler for every architecture.
+setup_zig() {
+  local pins=(ziglang==0.17.1 cargo-zigbuild==0.24.0)
+  stamped zig "${pins[*]}" && return 0
+  pip_install "${pins[@]}"
+  stamp zig "${pins[*]}"
+}

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# api: every URL against a real server and a real PostgreSQL, a throw-away cluster of its own.
+# The tests read TEST_DATABASE_URL (superuser), TEST_PG_BIN (programs, for clusters they start and kill themselves) and
+# TEST_PG_AS (the words to put before those programs when the tests run as root; empty otherwise).
+# shellcheck source=scripts/lib/tier.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../tier.sh"
+
+main() {
+  "$scripts/setup" rust postgres
+  test_cluster cluster
+  say "   on $("$PG_BIN/postgres" --version)"
+  cargo_tests "cargo test --test api" --test api
+}
+
+main
