@@ -35,7 +35,8 @@ fn now() -> SystemTime {
 // What a token may say to be believed, written down a second time.
 fn wanted(claims: &Value) -> Option<Claims> {
     let number = |name: &str| claims.get(name).and_then(Value::as_f64);
-    let begun = claims.get("nbf").is_none_or(|nbf| nbf.is_null() || nbf.as_f64().is_some_and(|nbf| nbf <= 1_800_000_000.0));
+    let begun =
+        claims.get("nbf").is_none_or(|nbf| nbf.is_null() || nbf.as_f64().is_some_and(|nbf| nbf <= 1_800_000_000.0));
     let version = match claims.get("ver") {
         None => 0,
         Some(version) => i32::try_from(version.as_i64()?).ok()?,
