@@ -107,6 +107,8 @@ BEGIN
     SELECT keys[i], clock + intervals[i]
     FROM generate_subscripts(keys, 1) AS i
     WHERE NOT (account_wide[i] AND known)
+    -- In the order in which places are given back, for the same reason.
+    ORDER BY keys[i]
     ON CONFLICT (key) DO UPDATE SET full_at = greatest(a.full_at, clock) + (excluded.full_at - clock);
 END
 $$;

@@ -50,7 +50,7 @@ mod exit {
     pub const CONFIG: u8 = 78;
 }
 
-/// An exit code and the line that explains it.
+/// An exit code and the line that explains it; empty when the log has said it already.
 struct Failure(u8, String);
 
 fn main() -> ExitCode {
@@ -71,7 +71,9 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(code, why)) => {
-            let _ = writeln!(std::io::stderr(), "mini-api: {}", why.trim_end());
+            if !why.is_empty() {
+                let _ = writeln!(std::io::stderr(), "mini-api: {}", why.trim_end());
+            }
             ExitCode::from(code)
         }
     }
@@ -89,7 +91,7 @@ fn serve() -> Result<(), Failure> {
         log.service(Event::Failed, &[("error", (&error.to_string()).into())]);
     }
     log.flush(LAST_LINES);
-    served.map_err(fatal)
+    served.map_err(|error| Failure(fatal(&error).0, String::new()))
 }
 
 fn migrate() -> Result<(), Failure> {
@@ -98,7 +100,7 @@ fn migrate() -> Result<(), Failure> {
         let store = Store::new(&database).map_err(Fatal::Settings)?;
         store.migrate().await.map_err(Fatal::from)
     });
-    let migrated = migrated.map_err(fatal)?;
+    let migrated = migrated.map_err(|e| fatal(&e))?;
     match migrated.applied.as_slice() {
         [] => print("the schema is up to date\n"),
         applied => print(&format!("applied {}\n", applied.join(", "))),
@@ -134,7 +136,7 @@ fn user(words: &[&str]) -> Result<(), Failure> {
         runtime()?.block_on(operator::act(&database, address, action, &log)).map_err(|refused| match refused {
             operator::Refused::Address(why) => Failure(exit::USAGE, format!("{address}: {why}")),
             operator::Refused::NoSuchUser => Failure(exit::NO_USER, format!("no user has the address {address}")),
-            operator::Refused::Fatal(error) => fatal(error),
+            operator::Refused::Fatal(error) => fatal(&error),
         })?;
     print(&if json { shown.json() } else { shown.table() })
 }
@@ -171,8 +173,8 @@ fn faults(faults: &config::Faults) -> Failure {
     Failure(exit::CONFIG, faults.to_string())
 }
 
-fn fatal(error: Fatal) -> Failure {
-    let code = match &error {
+fn fatal(error: &Fatal) -> Failure {
+    let code = match error {
         Fatal::Settings(_) => exit::CONFIG,
         Fatal::Unavailable(_) => exit::UNAVAILABLE,
         Fatal::Data(_) => exit::DATA,

@@ -54,7 +54,7 @@ async fn hash(password: &NewPassword) -> Result<PasswordHash, Refused> {
         rehash_legacy: true,
         slots: Some(NonZeroUsize::MIN),
         queue: NonZeroUsize::MIN,
-        deadline: Duration::from_secs(60),
+        deadline: Duration::from_mins(1),
     };
     let resources = Resources::detect(Path::new("/"));
     let hasher = Hasher::start(&one, Cost::OWASP, &resources, Arc::new(()))
@@ -123,7 +123,7 @@ impl Shown {
             ("tokens revoked", times(account.token_version)),
             ("password hash", account.hash_scheme.clone()),
         ];
-        rows.iter().map(|(name, value)| format!("{name:<15} {}\n", printable(value))).collect()
+        rows.iter().fold(String::new(), |table, (name, value)| table + &format!("{name:<15} {}\n", printable(value)))
     }
 
     /// For programs.

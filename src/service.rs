@@ -8,6 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -33,7 +34,7 @@ use crate::{
 /// How often renewed certificates are looked for.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(10);
 /// How often rows of the throttle that mean nothing any more are removed.
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
+const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// Between two attempts to reach a database that is still starting.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 
@@ -84,6 +85,7 @@ pub struct Service {
 impl Service {
     /// Listens at once, so that `/livez` answers while the database is still starting.
     pub async fn listen(settings: Settings, cost: Cost, log: Log) -> Result<Self, Fatal> {
+        raise_descriptor_limit();
         let tokens = Tokens::new(&settings.tokens).map_err(|bad| Fatal::Settings(bad.0))?;
         let store = Store::new(&settings.database).map_err(Fatal::Settings)?;
         let tls = settings.http.tls.as_ref().map(|files| Tls::load(files, CERTIFICATE_CHECK)).transpose();
@@ -230,6 +232,14 @@ impl Service {
     }
 }
 
+// Systems start processes with a soft limit of 1024 files for the sake of old programs; each connection is one.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Refused, it only means that the listener makes room earlier.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
 async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Fatal> {
     TcpListener::bind(address).await.map_err(|error| {
         Fatal::System(format!(
@@ -259,6 +269,7 @@ fn tell(log: &Log, event: &server::Event) {
     let text = event.to_string();
     let kind = match event {
         server::Event::AcceptFailed { .. } => Event::AcceptFailed,
+        server::Event::ConnectionCut { .. } => Event::ConnectionCut,
         server::Event::CertificateRenewed => Event::TlsReloaded,
         server::Event::CertificateNotRenewed(_) => Event::TlsReloadFailed,
     };

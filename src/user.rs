@@ -131,14 +131,17 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A password that may be stored: 8 to 256 characters.
+/// A password that may be stored: 8 to 256 characters, none of them NUL (HMAC, inside scrypt, cannot tell closing ones).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPassword(Password);
 
 impl NewPassword {
     /// # Errors
-    /// [`Invalid`] when it is too short or too long.
+    /// [`Invalid`] when it is too short, too long or has a NUL.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text.contains('\0') {
+            return Err(Invalid("a password has no NUL character"));
+        }
         match text.chars().count() {
             PASSWORD_MIN..=PASSWORD_MAX => Ok(Self(Password::new(text))),
             n if n < PASSWORD_MIN => Err(Invalid("a password has at least 8 characters")),

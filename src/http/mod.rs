@@ -290,7 +290,9 @@ impl Route {
 
 /// The description of the API, as `/openapi.json` and `mini-api openapi` give it.
 pub fn description() -> String {
-    let mut text = service().spec();
+    // OpenAPI demands a list of scopes where poem-openapi leaves an empty one out.
+    let flow = r#""tokenUrl": "/auth/login""#;
+    let mut text = service().spec().replace(flow, &format!(r#"{flow}, "scopes": {{}}"#));
     text.push('\n');
     text
 }
@@ -386,11 +388,14 @@ impl<E: Endpoint<Output = Response>> Front<E> {
         if route == Route::Unknown {
             return Err(Problem::NotFound);
         }
+        let asset = self.docs.asset(request.uri().path());
+        if route == Route::Docs && asset.is_none() {
+            return Err(Problem::NotFound);
+        }
         if !route.methods().contains(request.method()) {
             return Err(Problem::MethodNotAllowed);
         }
-        if matches!(route, Route::Docs | Route::OpenApi) {
-            let asset = self.docs.asset(request.uri().path()).ok_or(Problem::NotFound)?;
+        if let Some(asset) = asset {
             return Ok(asset.respond(&request));
         }
         if route.needs_database() && self.app.phase() == Phase::Starting {

@@ -70,6 +70,11 @@ pub enum Event {
         error: io::Error,
         pause: Duration,
     },
+    /// A connection ended without a request, or with an answer that was not taken.
+    ConnectionCut {
+        peer: SocketAddr,
+        why: String,
+    },
     CertificateRenewed,
     /// The certificate served before stays in use.
     CertificateNotRenewed(TlsFault),
@@ -81,6 +86,7 @@ impl fmt::Display for Event {
             Self::AcceptFailed { error, pause } => {
                 write!(f, "cannot accept connections: {error}; next attempt in {} ms", pause.as_millis())
             }
+            Self::ConnectionCut { peer, why } => write!(f, "{} was cut off: {why}", peer.ip().to_canonical()),
             Self::CertificateRenewed => f.write_str("the renewed certificate is in use"),
             Self::CertificateNotRenewed(fault) => write!(f, "the certificate in use is kept: {fault}"),
         }
@@ -145,7 +151,7 @@ where
     let acceptor = tls.as_ref().map(Tls::acceptor);
     let renewal = tls.map(|tls| tokio::spawn(tls.keep_fresh(Arc::clone(&on_event))));
     let drain_delay = limits.drain_delay;
-    let shared = Arc::new(Shared { endpoint, tls: acceptor, limits, counters });
+    let shared = Arc::new(Shared { endpoint, tls: acceptor, limits, counters, on_event: Arc::clone(&on_event) });
     let mut connections = Connections { tasks: JoinSet::new(), meters: HashMap::new(), shared, on_event };
     tokio::select! {
         never = connections.welcome(&socket) => match never {},

@@ -55,13 +55,18 @@ impl Store {
         }))
     }
 
-    /// After a good login: the places come back, and the network is one its owner is known in.
+    /// After a good login: the places come back, and the network is one its owner is known in. Where it was known before,
+    /// the account-wide bucket was not asked and gets nothing back.
     pub async fn forgive(&self, attempt: &Attempt) -> Result<(), StoreError> {
         const SQL: &str = "/* attempts.forgive */ \
             WITH back AS ( \
                 UPDATE login_attempts AS a SET full_at = a.full_at - asked.seconds \
-                FROM (SELECT a.key, asked.seconds FROM unnest($1::bytea[], $2::float8[]) AS asked (key, seconds) \
-                      JOIN login_attempts AS a USING (key) ORDER BY a.key FOR UPDATE OF a) AS asked \
+                FROM (SELECT a.key, asked.seconds \
+                      FROM unnest($1::bytea[], $2::float8[], $6::bool[]) AS asked (key, seconds, account_wide) \
+                      JOIN login_attempts AS a USING (key) \
+                      WHERE NOT (asked.account_wide AND EXISTS ( \
+                          SELECT FROM login_networks AS n WHERE n.account = $3 AND n.network = $4)) \
+                      ORDER BY a.key FOR UPDATE OF a) AS asked \
                 WHERE a.key = asked.key \
             ), stale AS ( \
                 DELETE FROM login_networks WHERE account = $3 AND network IN ( \
@@ -73,6 +78,7 @@ impl Store {
             WHERE n.last_seen < now() - interval '1 hour'";
         let keys: Vec<&[u8]> = attempt.buckets.iter().map(|b| b.key.0.as_slice()).collect();
         let seconds: Vec<f64> = attempt.buckets.iter().map(|b| b.interval.as_secs_f64()).collect();
+        let account_wide: Vec<bool> = attempt.buckets.iter().map(|b| b.scope == Scope::Account).collect();
         let connection = self.connection().await?;
         let answer = connection
             .bounded(connection.query_typed(
@@ -83,6 +89,7 @@ impl Store {
                     (&attempt.account.0.as_slice(), Type::BYTEA),
                     (&attempt.network.0.as_slice(), Type::BYTEA),
                     (&NETWORKS_PER_ACCOUNT, Type::INT8),
+                    (&account_wide, Type::BOOL_ARRAY),
                 ],
             ))
             .await;

@@ -7,14 +7,14 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use tokio::{
     sync::{Notify, oneshot},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_postgres::{
     Client, Connection, Socket,
@@ -23,8 +23,9 @@ use tokio_postgres::{
 
 use super::{
     StoreError,
-    connect::{Encrypted, Tls},
+    connect::Encrypted,
     explain,
+    servers::Servers,
     users::{SESSIONS, session},
 };
 use crate::{
@@ -36,7 +37,7 @@ use crate::{
 const WAITING_MAX: usize = 8192;
 /// Ids in one statement.
 const BATCH_MAX: usize = 512;
-/// How often an idle connection is asked whether its server still takes writes: a demoted one would answer with the past.
+/// How often a connection is asked whether its server still takes writes: a demoted one would answer with the past.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// So that a storm of requests is not a storm of connections against a server that is starting.
@@ -61,7 +62,7 @@ struct Waiting {
 struct Queue {
     waiting: Mutex<Vec<Waiting>>,
     wake: Notify,
-    reconnect: Notify,
+    leave: AtomicBool,
 }
 
 /// The front of the queues; dropping it ends the connections.
@@ -72,14 +73,14 @@ pub struct Lookups {
 }
 
 impl Lookups {
-    pub fn start(settings: &config::Database, tls: &Tls) -> Self {
+    pub fn start(settings: &config::Database, servers: &Servers) -> Self {
         let queues: Box<[Arc<Queue>]> =
             (0..settings.lookup_connections.get()).map(|_| Arc::new(Queue::default())).collect();
         let tasks = queues
             .iter()
             .map(|queue| {
-                let worker = Worker { queue: queue.clone(), settings: settings.clone(), tls: tls.clone() };
-                tokio::spawn(worker.run())
+                let limit = settings.statement_timeout;
+                tokio::spawn(Worker { queue: queue.clone(), servers: servers.clone(), limit }.run())
             })
             .collect();
         Self { queues, next: AtomicUsize::new(0), tasks }
@@ -106,7 +107,8 @@ impl Lookups {
     /// Leaves the present servers, as after a failover.
     pub fn reconnect(&self) {
         for queue in &self.queues {
-            queue.reconnect.notify_one();
+            queue.leave.store(true, Ordering::Release);
+            queue.wake.notify_one();
         }
     }
 }
@@ -121,8 +123,9 @@ impl Drop for Lookups {
 
 struct Worker {
     queue: Arc<Queue>,
-    settings: config::Database,
-    tls: Tls,
+    servers: Servers,
+    // Of one statement.
+    limit: Duration,
 }
 
 // Why a connection was left.
@@ -137,22 +140,22 @@ impl Worker {
         let mut tried_before = false;
         loop {
             self.gather(&mut pending).await;
-            if pending.is_empty() {
-                continue;
-            }
-            match self.connect().await {
+            self.queue.leave.store(false, Ordering::Release);
+            match self.servers.connect().await {
                 Ok((client, connection)) => {
-                    let left = self.serve(&client, connection, &mut pending).await;
+                    let left = self.serve(&client, connection, &mut pending, &mut tried_before).await;
                     let Left::Lost(cause) = left else { continue };
                     // Those under way when the connection broke get one more try, on a new one.
                     if tried_before {
-                        refuse(&mut pending, &cause);
+                        refuse(pending.drain(..), &StoreError::Unavailable(cause));
                     }
                     tried_before = !pending.is_empty();
                 }
-                Err(cause) => {
+                Err(unreachable) => {
                     tried_before = false;
-                    refuse(&mut pending, &cause);
+                    // Who came meanwhile would only wait for the same.
+                    self.take(&mut pending);
+                    refuse(pending.drain(..), &StoreError::Unavailable(unreachable.to_string()));
                     tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
                 }
             }
@@ -177,15 +180,6 @@ impl Worker {
         pending.retain(|one| !one.reply.is_closed());
     }
 
-    async fn connect(&self) -> Result<(Client, Connection<Socket, Encrypted<Socket>>), String> {
-        let limit = self.settings.connect_timeout;
-        match timeout(limit, self.settings.server.postgres.connect(self.tls.clone())).await {
-            Ok(Ok(connected)) => Ok(connected),
-            Ok(Err(error)) => Err(explain(&error)),
-            Err(_) => Err(format!("no connection to the database within {} s", limit.as_secs_f32())),
-        }
-    }
-
     // Serves until the connection breaks or must be left. The connection is driven here, not in a task of its own: every
     // hop between tasks would be paid by every batch.
     async fn serve(
@@ -193,47 +187,51 @@ impl Worker {
         client: &Client,
         connection: Connection<Socket, Encrypted<Socket>>,
         pending: &mut Vec<Waiting>,
+        tried_before: &mut bool,
     ) -> Left {
         let mut connection = pin!(connection);
         let mut under_way: HashMap<i32, Vec<Reply>> = HashMap::new();
-        let mut check = tokio::time::interval(CHECK_EVERY);
-        check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        check.reset();
+        let mut check_at = Instant::now() + CHECK_EVERY;
+        // How many of those first in line are asked for one by one.
+        let mut alone = 0_usize;
         loop {
+            if self.queue.leave.swap(false, Ordering::AcqRel) {
+                return Left::Asked;
+            }
+            // Under load too: a busy connection would otherwise never learn that its server was demoted.
+            if Instant::now() >= check_at {
+                check_at = Instant::now() + CHECK_EVERY;
+                match timeout(self.limit, drive(pin!(writable(client)), connection.as_mut())).await {
+                    Ok(Driven::Answer(Ok(writable))) if writable || !self.servers.wants_writable() => {}
+                    Ok(Driven::Answer(Ok(_))) => return Left::Asked,
+                    Ok(Driven::Answer(Err(error))) => return Left::Lost(explain(&error)),
+                    Ok(Driven::Lost(cause)) => return Left::Lost(cause),
+                    Err(_) => return Left::Lost("the database did not answer in time".into()),
+                }
+            }
             if pending.is_empty() {
                 tokio::select! {
                     biased;
                     () = self.queue.wake.notified() => {}
-                    () = self.queue.reconnect.notified() => return Left::Asked,
                     end = &mut connection => return Left::Lost(ended(end)),
-                    _ = check.tick() => {
-                        let writable = writable(client);
-                        let answer = tokio::select! {
-                            answer = timeout(self.settings.statement_timeout, writable) => answer,
-                            end = &mut connection => return Left::Lost(ended(end)),
-                        };
-                        match answer {
-                            Ok(Ok(writable)) if writable || !self.wants_writable() => {}
-                            Ok(Ok(_)) => return Left::Asked,
-                            Ok(Err(error)) => return Left::Lost(explain(&error)),
-                            Err(_) => return Left::Lost("the database did not answer in time".into()),
-                        }
-                    }
+                    () = sleep_until(check_at) => {}
                 }
                 self.take(pending);
                 continue;
             }
-            let batch = pending.len().min(BATCH_MAX);
+            let batch = if alone > 0 { 1 } else { pending.len().min(BATCH_MAX) };
+            alone = alone.saturating_sub(1);
             let ids: Vec<i32> = pending[..batch].iter().map(|one| one.id).collect();
             let answer = {
                 let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&ids, Type::INT4_ARRAY)];
                 let query = pin!(client.query_typed(SESSIONS, &parameters));
-                match timeout(self.settings.statement_timeout, drive(query, connection.as_mut())).await {
+                match timeout(self.limit, drive(query, connection.as_mut())).await {
                     Ok(Driven::Answer(answer)) => answer,
                     Ok(Driven::Lost(cause)) => return Left::Lost(cause),
                     Err(_) => {
                         let cause = "the look-up took too long";
-                        refuse_some(pending.drain(..batch), &StoreError::Unavailable(cause.into()));
+                        refuse(pending.drain(..batch), &StoreError::Unavailable(cause.into()));
+                        super::cancel(client.cancel_token(), self.servers.tls().clone(), ());
                         return Left::Lost(cause.into());
                     }
                 }
@@ -262,15 +260,15 @@ impl Worker {
                     }
                 }
                 Err(error) if super::is_broken(&error) => return Left::Lost(explain(&error)),
-                Err(error) => refuse_some(pending.drain(..batch), &StoreError::Unexpected(explain(&error))),
+                // A row that the server cannot put into words fails the statement, and must not fail its neighbours.
+                Err(_) if batch > 1 => alone = batch,
+                Err(error) => refuse(pending.drain(..batch), &super::refusal(&error)),
             }
-            self.take(pending);
+            *tried_before = false;
+            if alone == 0 {
+                self.take(pending);
+            }
         }
-    }
-
-    fn wants_writable(&self) -> bool {
-        self.settings.server.postgres.get_target_session_attrs()
-            == tokio_postgres::config::TargetSessionAttrs::ReadWrite
     }
 }
 
@@ -292,7 +290,9 @@ async fn drive<T>(
 }
 
 async fn writable(client: &Client) -> Result<bool, tokio_postgres::Error> {
-    let row = client.query_typed_one("/* lookup.writable */ SELECT NOT pg_is_in_recovery()", &[]).await?;
+    // As `target_session_attrs` asks at connect: also on for a standby.
+    const SQL: &str = "/* lookup.writable */ SELECT current_setting('transaction_read_only') = 'off'";
+    let row = client.query_typed_one(SQL, &[]).await?;
     Ok(row.get(0))
 }
 
@@ -300,11 +300,7 @@ fn ended(end: Result<(), tokio_postgres::Error>) -> String {
     end.map_or_else(|error| explain(&error), |()| "the database closed the connection".into())
 }
 
-fn refuse(pending: &mut Vec<Waiting>, cause: &str) {
-    refuse_some(pending.drain(..), &StoreError::Unavailable(cause.into()));
-}
-
-fn refuse_some(some: impl Iterator<Item = Waiting>, error: &StoreError) {
+fn refuse(some: impl Iterator<Item = Waiting>, error: &StoreError) {
     for one in some {
         let _ = one.reply.send(Err(error.clone()));
     }

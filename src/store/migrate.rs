@@ -14,7 +14,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::timeout;
 use tokio_postgres::{Client, Transaction, types::Type};
 
-use super::{Answer, Store, StoreError, connect::Tls, explain};
+use super::{Answer, Store, StoreError, explain, servers::Servers};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -106,12 +106,11 @@ impl Store {
     /// Applies what is missing, over `MIGRATE_DATABASE_URL` where there is one.
     pub async fn migrate(&self) -> Result<Migrated, MigrateError> {
         let server = self.0.settings.migrate_server.as_ref().unwrap_or(&self.0.settings.server);
-        let tls = Tls::new(&server.tls).map_err(MigrateError::Refused)?;
-        let unavailable = |cause| MigrateError::Store(StoreError::Unavailable(cause));
-        let (mut client, connection) = timeout(self.0.settings.connect_timeout, server.postgres.connect(tls))
+        let servers = Servers::new(server, self.0.settings.connect_timeout).map_err(MigrateError::Refused)?;
+        let (mut client, connection) = servers
+            .connect()
             .await
-            .map_err(|_| unavailable("no connection to the database in time".into()))?
-            .map_err(|error| unavailable(explain(&error)))?;
+            .map_err(|unreachable| MigrateError::Store(StoreError::Unavailable(unreachable.to_string())))?;
         let driver = tokio::spawn(connection);
         let migrated = migrate_on(&mut client).await;
         drop(client);

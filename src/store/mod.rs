@@ -4,12 +4,22 @@ mod attempts;
 mod connect;
 mod lookup;
 mod migrate;
+mod servers;
 mod users;
 
-use std::{fmt, future::Future, ops::Deref, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::{CancelToken, Config, error::SqlState};
 
 pub use self::lookup::Session;
 pub use self::{
@@ -17,7 +27,7 @@ pub use self::{
     migrate::{MigrateError, Migrated, SchemaState},
     users::{Account, CreateError, Credentials, NewUser},
 };
-use self::{connect::Tls, lookup::Lookups};
+use self::{connect::Tls, lookup::Lookups, servers::Servers};
 use crate::config;
 
 /// Why the store gave no answer.
@@ -44,9 +54,12 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     pool: Pool,
     lookups: Lookups,
-    tls: Tls,
+    servers: Servers,
     settings: config::Database,
 }
+
+/// How long the server is asked to stop a statement that nobody waits for any more.
+const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 
 impl Store {
     /// Opens nothing yet: connections are made when they are wanted. Must be called inside a Tokio runtime.
@@ -54,24 +67,22 @@ impl Store {
     /// # Errors
     /// A sentence when the CA certificates cannot be used.
     pub fn new(settings: &config::Database) -> Result<Self, String> {
-        let tls = Tls::new(&settings.server.tls)?;
-        let manager = Manager::from_config(
-            settings.server.postgres.clone(),
-            tls.clone(),
-            ManagerConfig { recycling_method: RecyclingMethod::Fast },
-        );
+        let servers = Servers::new(&settings.server, settings.connect_timeout)?;
+        let fast = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        // The servers know their own settings; the manager asks for some all the same.
+        let manager = Manager::from_connect(Config::new(), servers.clone(), fast);
         let pool = Pool::builder(manager)
             .max_size(settings.pool_size.get())
             .timeouts(Timeouts {
                 wait: Some(settings.pool_timeout),
-                create: Some(settings.connect_timeout),
+                create: Some(servers.patience()),
                 recycle: Some(settings.connect_timeout),
             })
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|e| format!("the connection pool cannot be made: {e}"))?;
-        let lookups = Lookups::start(settings, &tls);
-        Ok(Self(Arc::new(Inner { pool, lookups, tls, settings: settings.clone() })))
+        let lookups = Lookups::start(settings, &servers);
+        Ok(Self(Arc::new(Inner { pool, lookups, servers, settings: settings.clone() })))
     }
 
     /// Whether PostgreSQL answers.
@@ -98,14 +109,16 @@ impl Store {
             PoolError::Backend(error) => StoreError::Unavailable(explain(&error)),
             other => StoreError::Unavailable(other.to_string()),
         })?;
-        Ok(Connection { object, store: &self.0 })
+        Ok(Connection { object: Some(object), store: &self.0, busy: AtomicBool::new(false) })
     }
 }
 
 /// A connection lent by the pool; `settle` decides whether the pool gets it back.
 struct Connection<'a> {
-    object: Object,
+    // `None` only after the pool has been told not to expect it.
+    object: Option<Object>,
     store: &'a Inner,
+    busy: AtomicBool,
 }
 
 enum Answer<T> {
@@ -116,13 +129,17 @@ enum Answer<T> {
 impl Connection<'_> {
     async fn bounded<T>(&self, statement: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Answer<T> {
         let limit = self.store.settings.statement_timeout;
+        self.busy.store(true, Ordering::Relaxed);
         match tokio::time::timeout(limit, statement).await {
-            Ok(result) => Answer::InTime(result),
+            Ok(result) => {
+                self.busy.store(false, Ordering::Relaxed);
+                Answer::InTime(result)
+            }
             Err(_) => Answer::TooLate(limit),
         }
     }
 
-    fn settle<T>(self, answer: Answer<T>) -> Result<T, StoreError> {
+    fn settle<T>(mut self, answer: Answer<T>) -> Result<T, StoreError> {
         match answer {
             Answer::InTime(Ok(value)) => Ok(value),
             Answer::InTime(Err(error)) => {
@@ -132,21 +149,27 @@ impl Connection<'_> {
                     self.store.lookups.reconnect();
                 }
                 if is_broken(&error) {
-                    drop(Object::take(self.object));
+                    drop(self.object.take().map(Object::take));
                     return Err(StoreError::Unavailable(explain(&error)));
                 }
-                Err(StoreError::Unexpected(explain(&error)))
+                Err(refusal(&error))
             }
             Answer::TooLate(limit) => {
-                // The statement may still run on the server; nobody waits for it any more.
-                let client = Object::take(self.object);
-                let (cancel, tls) = (client.cancel_token(), self.store.tls.clone());
-                tokio::spawn(async move {
-                    let _ = tokio::time::timeout(Duration::from_secs(5), cancel.cancel_query(tls)).await;
-                    drop(client);
-                });
                 Err(StoreError::Unavailable(format!("the database took longer than {} s", limit.as_secs_f32())))
             }
+        }
+    }
+}
+
+impl Drop for Connection<'_> {
+    // A statement took too long, or the client it was for has gone. The next borrower must not wait behind it, and the
+    // server need not finish it.
+    fn drop(&mut self) {
+        if self.busy.load(Ordering::Relaxed)
+            && let Some(object) = self.object.take()
+        {
+            let client = Object::take(object);
+            cancel(client.cancel_token(), self.store.servers.tls().clone(), client);
         }
     }
 }
@@ -154,8 +177,35 @@ impl Connection<'_> {
 impl Deref for Connection<'_> {
     type Target = deadpool_postgres::ClientWrapper;
 
+    // A borrower has no connection without an object: only `settle` and `drop`, which end it, take that away.
     fn deref(&self) -> &Self::Target {
-        &self.object
+        match &self.object {
+            Some(object) => object,
+            None => unreachable!("a connection was used after it was settled"),
+        }
+    }
+}
+
+// Asks the server to stop what runs on a connection, and lets go of it only then: a server that sees its client go does
+// not stop by itself.
+fn cancel<T: Send + 'static>(token: CancelToken, tls: Tls, connection: T) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move {
+            let _ = tokio::time::timeout(CANCEL_LIMIT, token.cancel_query(tls)).await;
+            drop(connection);
+        });
+    }
+}
+
+// A refusal by a server that is well.
+fn refusal(error: &tokio_postgres::Error) -> StoreError {
+    let code = error.code().map(SqlState::code).unwrap_or_default();
+    // 40 rolled back (a deadlock, a serialization failure), 57014 cancelled (a server's own statement_timeout),
+    // 55P03 lock not available (lock_timeout): the same may go well the next time.
+    if code.starts_with("40") || matches!(code, "57014" | "55P03") {
+        StoreError::Unavailable(explain(error))
+    } else {
+        StoreError::Unexpected(explain(error))
     }
 }
 

@@ -50,6 +50,7 @@ macro_rules! events {
 
 events! {
     Request = "http.request", Info, "A request was answered. `error` when the status is 500 or more.";
+    ConnectionCut = "http.connection.cut", Info, "A connection was ended that brought no HTTP, or too slowly.";
     LoginSucceeded = "auth.login.succeeded", Info, "A password was right and a token was issued.";
     LoginFailed = "auth.login.failed", Warn, "A password was wrong, or the account is unknown or disabled.";
     LoginThrottled = "auth.login.throttled", Warn, "A login was refused before its password was looked at.";

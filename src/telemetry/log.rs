@@ -268,7 +268,9 @@ impl<W: Write> Sink<W> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // A terminal or pipe that somebody set to non-blocking: only this thread waits for it.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(1)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    thread::park_timeout(Duration::from_millis(1));
+                }
                 Err(_) => return Err(bytes),
             }
         }

@@ -1,2 +1,3 @@
 mod login;
 mod register;
+mod throttle;

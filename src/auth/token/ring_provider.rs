@@ -32,6 +32,7 @@ struct EdDsa(Ed25519KeyPair);
 struct Es256(EcdsaKeyPair, SystemRandom);
 struct Public(Algorithm, UnparsedPublicKey<Vec<u8>>);
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the crate's signature")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     let bytes = key.as_bytes();
     let bad_key = |_| Error::from(ErrorKind::InvalidKeyFormat);
@@ -47,6 +48,7 @@ fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>
     })
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the crate's signature")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     let bytes = key.try_get_as_bytes()?;
     Ok(match algorithm {

@@ -29,7 +29,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
-    Counters,
+    Counters, Event, EventSink,
     meter::{Meter, Order},
     request::answer,
 };
@@ -48,6 +48,7 @@ pub(super) struct Shared<E> {
     pub tls: Option<TlsAcceptor>,
     pub limits: HttpLimits,
     pub counters: Arc<Counters>,
+    pub on_event: EventSink,
 }
 
 /// What all requests of one connection share.
@@ -79,15 +80,15 @@ where
         scheme: if shared.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
         shared: Arc::clone(&shared),
     };
-    let Some(acceptor) = &shared.tls else { return serve_http1(Stream::Plain(stream), client).await };
+    let Some(acceptor) = &shared.tls else { return serve_http1(Stream::Plain(stream), client, peer).await };
     match shake_hands(acceptor, stream, &meter, &shared.limits).await {
         Some(stream) => {
             meter.restart();
             let stream = Box::new(stream);
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                serve_http2(Stream::Tls(stream), client).await;
+                serve_http2(Stream::Tls(stream), client, peer).await;
             } else {
-                serve_http1(Stream::Tls(stream), client).await;
+                serve_http1(Stream::Tls(stream), client, peer).await;
             }
         }
         None => {
@@ -109,7 +110,7 @@ async fn shake_hands(
     }
 }
 
-async fn serve_http1<E>(stream: Stream, client: Client<E>)
+async fn serve_http1<E>(stream: Stream, client: Client<E>, peer: SocketAddr)
 where
     E: Endpoint<Output = Response> + 'static,
 {
@@ -131,7 +132,7 @@ where
     let io = TokioIo::new(Metered { stream, meter: Arc::clone(meter), reads_heads: true });
     let mut connection = http1.serve_connection(io, service);
     let end = drive(&mut connection, http1::Connection::graceful_shutdown, meter, limits).await;
-    client.shared.count(&end);
+    client.shared.tell(&end, peer);
     let unread = match &end {
         End::Closed(result) => meter.has_left_unread() || result.as_ref().is_err_and(hyper::Error::is_parse),
         End::Overdue | End::Evicted => false,
@@ -142,7 +143,7 @@ where
     }
 }
 
-async fn serve_http2<E>(stream: Stream, client: Client<E>)
+async fn serve_http2<E>(stream: Stream, client: Client<E>, peer: SocketAddr)
 where
     E: Endpoint<Output = Response> + 'static,
 {
@@ -164,14 +165,21 @@ where
     let io = TokioIo::new(Metered { stream, meter: Arc::clone(meter), reads_heads: false });
     let mut connection = http2.serve_connection(io, service);
     let end = drive(&mut connection, http2::Connection::graceful_shutdown, meter, limits).await;
-    client.shared.count(&end);
+    client.shared.tell(&end, peer);
 }
 
 impl<E> Shared<E> {
-    fn count<R>(&self, end: &End<R>) {
-        if matches!(end, End::Overdue) {
-            self.counters.overdue.fetch_add(1, Relaxed);
-        }
+    // Connections that never came to a request, or did not take its answer: no other line would tell of them.
+    fn tell(&self, end: &End<hyper::Result<()>>, peer: SocketAddr) {
+        let why = match end {
+            End::Overdue => {
+                self.counters.overdue.fetch_add(1, Relaxed);
+                "too slow".to_owned()
+            }
+            End::Closed(Err(error)) if error.is_parse() => error.to_string(),
+            End::Closed(_) | End::Evicted => return,
+        };
+        (self.on_event)(&Event::ConnectionCut { peer, why });
     }
 }
 
@@ -243,7 +251,7 @@ async fn discard(mut stream: TcpStream, limit: Duration) {
 }
 
 /// An IPv4 client of a dual-stack socket is an IPv4 client.
-fn canonical(addr: SocketAddr) -> SocketAddr {
+pub(super) fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 

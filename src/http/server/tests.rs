@@ -33,9 +33,9 @@ use super::{Accept, Counters, Refused, ServeReport, Tls, serve_from};
 use crate::config::HttpLimits;
 
 /// Longer than anything here takes, shorter than a person waits.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// A limit no test reaches.
-const NEVER: Duration = Duration::from_secs(3600);
+const NEVER: Duration = Duration::from_hours(1);
 /// A limit that is reached, yet long enough for a busy machine to do what must come before.
 const SHORT: Duration = Duration::from_millis(500);
 const MIB: usize = 1024 * 1024;

@@ -123,6 +123,7 @@ fn a_group_outside_the_namespace_leaves_only_the_mount_to_ask() {
             ("proc/self/cgroup", "0::/../../escape\n"),
             ("sys/fs/cgroup/memory.max", "134217728\n"),
             ("sys/escape/memory.max", "1048576\n"),
+            ("sys/fs/cgroup/escape/memory.max", "1048576\n"),
             ("escape/memory.max", "1048576\n"),
         ]),
         Some(128 * MIB)

@@ -177,6 +177,18 @@ async fn an_idle_http2_connection_is_closed_after_the_idle_limit() {
 }
 
 #[tokio::test]
+async fn an_idle_tls_connection_is_told_that_it_closes() {
+    let identity = Identity::new();
+    let files = Files::new(&identity);
+    let running = start_tls(files.load(), HttpLimits { idle: SHORT, ..limits() }).await;
+    let mut stream = connect(&running, &identity, "http/1.1").await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    reply(&mut stream).await.ok();
+    // Without the TLS layer's own farewell this would be an error.
+    assert!(rest(&mut stream).await.is_empty());
+}
+
+#[tokio::test]
 async fn draining_lets_an_http2_request_finish() {
     let identity = Identity::new();
     let files = Files::new(&identity);
