@@ -50,7 +50,7 @@ mod exit {
     pub const CONFIG: u8 = 78;
 }
 
-/// An exit code and the line that explains it.
+/// An exit code and the line that explains it; empty when the log has said it already.
 struct Failure(u8, String);
 
 fn main() -> ExitCode {
@@ -71,7 +71,9 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(code, why)) => {
-            let _ = writeln!(std::io::stderr(), "mini-api: {}", why.trim_end());
+            if !why.is_empty() {
+                let _ = writeln!(std::io::stderr(), "mini-api: {}", why.trim_end());
+            }
             ExitCode::from(code)
         }
     }
@@ -89,7 +91,7 @@ fn serve() -> Result<(), Failure> {
         log.service(Event::Failed, &[("error", (&error.to_string()).into())]);
     }
     log.flush(LAST_LINES);
-    served.map_err(|e| fatal(&e))
+    served.map_err(|error| Failure(fatal(&error).0, String::new()))
 }
 
 fn migrate() -> Result<(), Failure> {

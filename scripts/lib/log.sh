@@ -23,8 +23,3 @@ usage() { awk 'NR == 1 { next } /^#/ { sub(/^# ?/, ""); print; next } { exit }' 
 need() { # command remedy
   command -v "$1" >/dev/null || die "$1 is missing: $2"
 }
-
-# Runs a command, or with DRY_RUN=1 only says it.
-run() {
-  if [[ ${DRY_RUN:-} == 1 ]]; then say "+ $*"; else "$@"; fi
-}

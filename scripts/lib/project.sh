@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Where the project lies, and what it says about itself. Everything a script writes is below these folders.
 
+# A failed step inside $(…) ends the script as well.
+shopt -s inherit_errexit
+
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 TOOLS=$ROOT/.tools
 LOCAL=$ROOT/.local

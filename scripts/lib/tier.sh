@@ -22,18 +22,23 @@ WORK=$(mktemp -d "${TMPDIR:-/tmp}/mini-api-test.XXXXXX")
 chmod 0711 "$WORK"
 cd "$ROOT"
 started=()
+# Commands to run at the end, whatever happened.
+at_end=()
 
 # Stops what the tier started and takes its folder away.
 clean_up() {
-  local code=$? pid data
+  local code=$? pid data command
   trap '' INT TERM HUP
+  # Tests still at work when the tier is interrupted would go on writing.
+  if ((code != 0)); then kill -TERM -- "-$$" 2>/dev/null || true; fi
+  for command in "${at_end[@]}"; do $command || true; done
   for pid in "${started[@]}"; do process_end "$pid" 10; done
   while IFS= read -r data; do
     PG_BIN=${PG_BIN:-$(postgres_find || true)}
     postgres_step_down "$WORK"
     postgres_stop "${data%/data/postmaster.pid}" immediate || true
   done < <(find "$WORK" -path '*/data/postmaster.pid' 2>/dev/null)
-  rm -rf "$WORK"
+  wait_until 20 rm -rf "$WORK" || true
   exit "$code"
 }
 trap clean_up EXIT

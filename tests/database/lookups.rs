@@ -84,14 +84,14 @@ async fn a_read_starts_after_its_request_arrived() {
     }
 }
 
-// In a database without an encoding, bytes that are no text reach us as they are.
+// In a database without an encoding the server looks at bytes only when it sends them.
 #[tokio::test]
 async fn a_row_that_is_no_text_fails_alone() {
     let (store, bad) = with_a_bad_row("SQL_ASCII", "E'\\xff\\xfe'").await;
     assert_neighbours(&store, bad).await;
 }
 
-// And a character that UTF-8 has not makes the server refuse the statement as a whole.
+// A character that UTF-8 has not makes it refuse the statement as a whole, too.
 #[tokio::test]
 async fn a_row_that_the_server_cannot_translate_fails_alone() {
     let (store, bad) = with_a_bad_row("EUC_CN", "convert_from('\\xfefe'::bytea, 'EUC_CN')").await;

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -232,8 +233,10 @@ impl Drop for Cluster {
             // Frozen, it could not end.
             self.thaw();
         }
-        if let Some(server) = &mut self.server {
-            let _ = server.wait();
+        // A child that began only now was not told.
+        while self.server.as_mut().is_some_and(|server| matches!(server.try_wait(), Ok(None))) {
+            self.signal_children(Signal::KILL);
+            std::thread::sleep(Duration::from_millis(20));
         }
         if !std::thread::panicking() {
             let _ = fs::remove_dir_all(&self.folder);

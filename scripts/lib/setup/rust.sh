@@ -16,14 +16,7 @@ setup_rust() {
 # musl: what scripts/build-static needs for this machine's own architecture.
 setup_musl() {
   setup_rust
-  if command -v rustup >/dev/null; then
-    local sysroot
-    sysroot=$(rustc --print sysroot)
-    [[ -d $sysroot/lib/rustlib/x86_64-unknown-linux-musl/lib ]] || rustup --quiet target add x86_64-unknown-linux-musl >&2
-  else
-    apt_install rustc-web cargo-web rust-web-src
-    setup_zig
-  fi
+  setup_target x86_64-unknown-linux-musl
   if command -v musl-gcc >/dev/null; then return 0; fi
   if ((EUID == 0)); then apt_install musl-tools; else die "musl-gcc is missing; as root: apt-get install musl-tools"; fi
 }
@@ -31,11 +24,19 @@ setup_musl() {
 # cross: what scripts/build-static needs for aarch64.
 setup_cross() {
   setup_rust
-  if command -v rustup >/dev/null; then
-    [[ -d $(rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-musl/lib ]] ||
-      rustup --quiet target add aarch64-unknown-linux-musl >&2
-  fi
+  setup_target aarch64-unknown-linux-musl
   setup_zig
+}
+
+# Installs the standard library for a target; without rustup, Debian's sources of it, to be compiled along.
+setup_target() { # target
+  if [[ -d $(rustc --print sysroot)/lib/rustlib/$1/lib ]]; then return 0; fi
+  if command -v rustup >/dev/null; then
+    rustup --quiet target add "$1" >&2
+  else
+    apt_install rustc-web cargo-web rust-web-src
+    setup_zig
+  fi
 }
 
 # Installs zig, which brings a C compiler for every architecture.

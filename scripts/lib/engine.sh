@@ -1,0 +1,44 @@
+# shellcheck shell=bash
+# A Docker Engine of our own, started by hand: own socket, own data, no bridge and no firewall rule, so that the machine's
+# network and any other engine stay as they are. Containers use the host's network, or none.
+
+# Starts the engine in a folder; exports what the docker command needs to find it. Needs root.
+engine_start() { # folder
+  mkdir -p "$1"
+  PATH=$TOOLS/docker/bin:$PATH
+  export PATH DOCKER_CONFIG=$TOOLS/docker/config DOCKER_HOST=unix://$1/socket
+  jq -n --arg folder "$1" '{
+    "data-root": ($folder + "/data"), "exec-root": ($folder + "/exec"), pidfile: ($folder + "/pid"),
+    hosts: ["unix://" + $folder + "/socket"], bridge: "none", iptables: false, ip6tables: false, "ip-forward": false,
+    features: {"containerd-snapshotter": true}, "shutdown-timeout": 5
+  }' >"$1/daemon.json"
+  setsid dockerd --config-file "$1/daemon.json" >"$1/log" 2>&1 &
+  engine_pid=$!
+  wait_until 60 docker info || {
+    tail -n 30 "$1/log" >&2
+    die "the Docker Engine did not start"
+  }
+}
+
+# Stops the engine, and unmounts what a killed one would leave behind.
+engine_stop() { # folder
+  process_end "$engine_pid" 30
+  local mount
+  while IFS= read -r mount; do umount -l "$mount" || true; done < <(awk -v folder="$1/" 'index($2, folder) == 1 { print $2 }' /proc/mounts)
+}
+
+# Makes a builder image out of Debian packages and this machine's own Rust: what others pull, in a place without a registry.
+engine_make_builder() { # tag work
+  local suite mirror
+  suite=$(awk -F= '$1 == "VERSION_CODENAME" { print $2 }' /etc/os-release)
+  # shellcheck disable=SC2016  # apt's own placeholders
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
+    awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
+  mkdir -p "$2/rust"
+  mmdebstrap --quiet --variant=apt --include=gcc,libc6-dev,musl-tools,ca-certificates \
+    --aptopt='APT::Install-Recommends "false"' --dpkgopt='path-exclude=/usr/share/doc/*' "$suite" "$2/debian.tar" "$mirror"
+  tar --create --directory "$(rustc --print sysroot)" --exclude=./share/doc --exclude=./lib/rustlib/src . |
+    tar --extract --directory "$2/rust"
+  printf 'FROM scratch\nADD debian.tar /\nCOPY rust/ /usr/local/\n' >"$2/Containerfile"
+  docker buildx build --quiet --provenance=false --load --tag "$1" --file "$2/Containerfile" "$2"
+}

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# static: the binary that is shipped, looked at from outside.
+# shellcheck source=scripts/lib/tier.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../tier.sh"
+# shellcheck source=scripts/lib/static.sh
+source "$lib/static.sh"
+
+# Fails unless no path of this machine stands in the binary.
+names_no_folder() { # file
+  local folder
+  for folder in "$ROOT" "${CARGO_HOME:-$HOME/.cargo}" "$HOME/.rustup" "$(rustc --print sysroot)"; do
+    if grep -qaF "$folder/" "$1"; then die "the binary names $folder"; fi
+  done
+}
+
+# Fails unless the binary says which version it is and which commit it was built from.
+tells_version() { # file
+  [[ $("$1" version) == "mini-api $(project_value version) ($(project_revision))" ]] || die "it says: $("$1" version)"
+}
+
+# Runs the binary where no library, no /etc and no /proc exist.
+runs_in_empty_root() { # file
+  local root_of=(chroot)
+  ((EUID == 0)) || root_of=(unshare --map-root-user chroot)
+  mkdir "$WORK/empty"
+  cp "$1" "$WORK/empty/mini-api"
+  "${root_of[@]}" "$WORK/empty" /mini-api version
+}
+
+main() {
+  "$scripts/setup" rust musl
+  local binary=$WORK/mini-api
+  check "scripts/build-static builds" "$scripts/build-static" --out "$binary"
+  check "the binary is static and stripped" static_verify "$binary"
+  check "the binary names no folder of this machine" names_no_folder "$binary"
+  check "the binary tells version and commit" tells_version "$binary"
+  check "the binary runs in an empty root" runs_in_empty_root "$binary"
+}
+
+main

@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+# What scripts/run promises a newcomer.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+  load support
+  make_copy
+}
+
+teardown() { remove_copy; }
+
+@test "run serves the docs' address, and Ctrl-C leaves no process" {
+  start_run
+  port_answers "$port"
+  end_run INT
+  [ "$exit_code" -eq 130 ]
+  [ "$(processes_of_copy)" = "" ]
+  run ! port_answers "$port"
+}
+
+@test "SIGTERM to run alone stops the service and the cluster as well" {
+  start_run
+  end_run TERM
+  [ "$exit_code" -eq 143 ]
+  [ "$(processes_of_copy)" = "" ]
+}
+
+@test "a second start keeps the data and the secret" {
+  local ada='{"email":"ada@example.org","password":"correct horse battery"}'
+  start_run
+  [ "$(post /auth/register "$ada")" = 201 ]
+  cp "$COPY/.local/jwt_secret" "$COPY/secret-before"
+  end_run INT
+  start_run
+  [ "$(post /auth/login "$ada")" = 200 ]
+  cmp "$COPY/secret-before" "$COPY/.local/jwt_secret"
+}
+
+@test "the secret and the passwords are for their owner's eyes" {
+  start_run
+  end_run INT
+  [ "$(stat -c %a "$COPY/.local/jwt_secret")" = 600 ]
+  [ "$(stat -c %a "$COPY/.local/postgres/password")" = 600 ]
+  [ "$(stat -c %a "$COPY/.local/postgres/role")" = 600 ]
+  [ "$(stat -c %a "$COPY/.local/postgres/data")" = 700 ]
+}
+
+@test "no secret is an argument of any process" {
+  start_run
+  processes_of_copy >"$COPY/processes"
+  grep -q mini-api "$COPY/processes"
+  run ! grep -qF -f "$COPY/.local/jwt_secret" "$COPY/processes"
+  run ! grep -qF -f "$COPY/.local/postgres/role" "$COPY/processes"
+}
+
+@test "after a run that was killed, the next one starts" {
+  start_run
+  kill -KILL -- "-$run_pid"
+  wait "$run_pid" || true
+  start_run
+  port_answers "$port"
+  end_run INT
+}
+
+@test "a port that is taken is named, with the way out" {
+  start_run
+  run "$COPY/scripts/run" --port "$port"
+  [ "$status" -eq 1 ]
+  [[ $output == *"another scripts/run"* ]]
+  end_run INT
+  port=$(free_port)
+  python3 -c 'import socket, sys, time; s = socket.create_server(("127.0.0.1", int(sys.argv[1]))); time.sleep(60)' "$port" 3>&- &
+  local holder=$!
+  wait_until 10 port_answers "$port"
+  run "$COPY/scripts/run" --port "$port"
+  kill "$holder"
+  [ "$status" -eq 1 ]
+  [[ $output == *"port $port is taken"*"--port"* ]]
+}
+
+@test "without cargo a sentence says what to install" {
+  rm "$COPY/stub/cargo"
+  run env PATH=/usr/bin:/bin "$COPY/scripts/run" --port "$(free_port)"
+  [ "$status" -eq 1 ]
+  [[ $output == *"cargo is missing: install Rust"* ]]
+}
+
+@test "a build that fails ends run, and nothing is left" {
+  printf '#!/bin/sh\necho no such crate >&2\nexit 101\n' >"$COPY/stub/cargo"
+  run "$COPY/scripts/run" --port "$(free_port)"
+  [ "$status" -eq 101 ]
+  [[ $output == *"no such crate"* ]]
+  [ "$(processes_of_copy)" = "" ]
+}
+
+@test "with DATABASE_URL no cluster is made, and a bad setting's exit code comes through" {
+  run env DATABASE_URL=nonsense "$COPY/scripts/run" --port "$(free_port)"
+  [ "$status" -eq 78 ]
+  [[ $output == *DATABASE_URL* ]]
+  [ ! -e "$COPY/.local/postgres" ]
+}
+
+@test "unknown words and impossible ports are refused" {
+  for words in "--porto 1" "--port" "--port 0" "--port 70000" "--port x"; do
+    run "$COPY/scripts/run" $words
+    [ "$status" -eq 64 ]
+  done
+}
