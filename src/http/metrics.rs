@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use poem::{Endpoint, Request, Response, http::Method};
+use poem::{
+    Endpoint, Request, Response,
+    http::{HeaderValue, Method, header},
+};
 
 use super::{App, problem::Problem, server};
 use crate::telemetry::metrics::CONTENT_TYPE;
@@ -30,7 +33,11 @@ impl Endpoint for Administration {
                 self.app.metrics.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
                 Response::builder().content_type(CONTENT_TYPE).body(self.app.metrics.encode())
             }
-            (_, "/metrics") => Problem::MethodNotAllowed.to_response(""),
+            (_, "/metrics") => {
+                let mut response = Problem::MethodNotAllowed.to_response("");
+                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+                response
+            }
             _ => Problem::NotFound.to_response(""),
         })
     }

@@ -1,3 +1,4 @@
 //! `/docs`: Swagger UI from the binary alone.
 
+mod commands;
 mod page;
