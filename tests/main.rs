@@ -4,10 +4,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod adoption;
 mod auth;
+mod cors;
 mod database;
+mod docs;
 mod health;
+mod logs;
+mod metrics;
+mod openapi;
+mod operator;
 mod process;
+mod quick;
 mod refusals;
+mod startup;
 mod support;
 mod users;
+mod well_known;

@@ -7,7 +7,7 @@ use poem_openapi::{
     ApiResponse, Object, OpenApi,
     payload::Json,
     registry::{MetaMediaType, Registry},
-    types::Type,
+    types::{self, Example, Type},
 };
 
 use super::{
@@ -29,37 +29,41 @@ use crate::{
 
 /// What a new user says of himself.
 #[derive(Object)]
+#[oai(example)]
 struct UserCreate {
     /// Addresses that differ only in case are one account.
     #[oai(validator(max_length = 254))]
-    email: poem_openapi::types::Email,
+    email: types::Email,
     #[oai(validator(min_length = 8, max_length = 256))]
-    password: poem_openapi::types::Password,
+    password: types::Password,
     #[oai(validator(max_length = 255), nullable)]
     full_name: Option<String>,
 }
 
 /// Credentials, as JSON.
 #[derive(Object)]
+#[oai(example)]
 struct UserLogin {
-    email: poem_openapi::types::Email,
-    password: poem_openapi::types::Password,
+    email: types::Email,
+    password: types::Password,
 }
 
 /// Credentials, as an OAuth 2 password form: what the Authorize button of `/docs` sends.
 #[derive(Object)]
+#[oai(example)]
 struct LoginForm {
     /// Always `password`, when it is there at all.
     grant_type: Option<String>,
     /// The e-mail address.
-    username: poem_openapi::types::Email,
-    password: poem_openapi::types::Password,
+    username: types::Email,
+    password: types::Password,
     /// Ignored.
     scope: Option<String>,
 }
 
 /// A bearer token.
 #[derive(Object)]
+#[oai(example)]
 #[allow(clippy::struct_field_names, reason = "RFC 6749 names them")]
 pub struct Token {
     /// A JWT, for `Authorization: Bearer`.
@@ -68,6 +72,47 @@ pub struct Token {
     token_type: String,
     /// Seconds until the token expires.
     expires_in: u64,
+}
+
+fn example_email() -> types::Email {
+    types::Email("alice@example.org".into())
+}
+
+fn example_password() -> types::Password {
+    types::Password("correct horse battery".into())
+}
+
+impl Example for UserCreate {
+    fn example() -> Self {
+        Self { email: example_email(), password: example_password(), full_name: Some("Alice".into()) }
+    }
+}
+
+impl Example for UserLogin {
+    fn example() -> Self {
+        Self { email: example_email(), password: example_password() }
+    }
+}
+
+impl Example for LoginForm {
+    fn example() -> Self {
+        Self {
+            grant_type: Some("password".into()),
+            username: example_email(),
+            password: example_password(),
+            scope: Some(String::new()),
+        }
+    }
+}
+
+impl Example for Token {
+    fn example() -> Self {
+        Self {
+            access_token: "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl".into(),
+            token_type: "bearer".into(),
+            expires_in: 3600,
+        }
+    }
 }
 
 struct Registration {
@@ -140,6 +185,13 @@ enum Registered {
     Created(Json<UserOut>),
 }
 
+#[derive(ApiResponse)]
+enum LoggedIn {
+    /// A token was issued.
+    #[oai(status = 200)]
+    Token(Json<Token>),
+}
+
 pub struct RegisterRefusals;
 
 impl Statuses for RegisterRefusals {
@@ -150,6 +202,8 @@ pub struct LoginRefusals;
 
 impl Statuses for LoginRefusals {
     const STATUSES: &'static [u16] = &[400, 401, 408, 413, 415, 422, 429, 500, 503];
+    const UNAUTHORIZED: Problem = Problem::InvalidCredentials;
+    const MEDIA_TYPES: &'static str = Login::WANTED;
 }
 
 pub struct AuthApi;
@@ -183,7 +237,7 @@ impl AuthApi {
     ///
     /// Exchanges credentials, as JSON or as an OAuth 2 password form, for a bearer token.
     #[oai(path = "/auth/login", method = "post", operation_id = "login", tag = Tag::Auth)]
-    async fn login(&self, call: Data<&Call>, body: Parsed<Login>) -> Result<Json<Token>, Refused<LoginRefusals>> {
+    async fn login(&self, call: Data<&Call>, body: Parsed<Login>) -> Result<LoggedIn, Refused<LoginRefusals>> {
         let done = log_in(&call, body.0).await;
         let outcome = match &done {
             Ok(_) => Some(LoginOutcome::Succeeded),
@@ -195,7 +249,7 @@ impl AuthApi {
         if let Some(outcome) = outcome {
             call.app.metrics.login(outcome);
         }
-        Ok(Json(done?))
+        Ok(LoggedIn::Token(Json(done?)))
     }
 }
 

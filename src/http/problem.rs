@@ -123,7 +123,7 @@ impl Problem {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooManyAttempts { retry_after } | Self::Busy { retry_after } => Some(*retry_after),
-            Self::DatabaseUnavailable { .. } | Self::NotReady { .. } => Some(Duration::from_secs(1)),
+            Self::DatabaseUnavailable { .. } | Self::NotReady { .. } | Self::TimedOut => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

@@ -43,6 +43,10 @@ struct FieldErrorDocument {
 /// The statuses of one operation, beside those any operation may answer with.
 pub trait Statuses {
     const STATUSES: &'static [u16];
+    /// The example of a 401.
+    const UNAUTHORIZED: Problem = Problem::InvalidToken;
+    /// The media types that a 415 asks for.
+    const MEDIA_TYPES: &'static str = "application/json";
 }
 
 /// A [`Problem`] of an operation whose refusals are `S`.
@@ -63,7 +67,7 @@ impl<S> From<Refused<S>> for poem::Error {
 
 impl<S: Statuses> ApiResponse for Refused<S> {
     fn meta() -> MetaResponses {
-        MetaResponses { responses: S::STATUSES.iter().map(|status| response(*status)).collect() }
+        MetaResponses { responses: S::STATUSES.iter().map(|status| response::<S>(*status)).collect() }
     }
 
     fn register(registry: &mut Registry) {
@@ -71,33 +75,31 @@ impl<S: Statuses> ApiResponse for Refused<S> {
     }
 }
 
-fn response(status: u16) -> MetaResponse {
-    let header = |name: &str, description: &str| MetaHeader {
+fn response<S: Statuses>(status: u16) -> MetaResponse {
+    let header = |name: &str, description: &str, schema| MetaHeader {
         name: name.into(),
         description: Some(description.into()),
         required: true,
         deprecated: false,
-        schema: String::schema_ref(),
+        schema,
     };
+    let retry_after = || header("Retry-After", "Seconds to wait.", u32::schema_ref());
     let (description, headers) = match status {
         400 => ("The request is not HTTP as it should be.", vec![]),
         401 => (
             "Not authenticated: no token, or one that is not believed; at login, wrong credentials.",
-            vec![header("WWW-Authenticate", "Bearer")],
+            vec![header("WWW-Authenticate", "Bearer", String::schema_ref())],
         ),
         408 => ("The request did not arrive in time.", vec![]),
         409 => ("The address is registered already.", vec![]),
         413 => ("The body is too large.", vec![]),
         415 => ("The body's media type is not one that is understood.", vec![]),
         422 => ("Fields are missing or wrong; `errors` names each.", vec![]),
-        429 => (
-            "Too many attempts for this account or from this network.",
-            vec![header("Retry-After", "Seconds to wait.")],
-        ),
+        429 => ("Too many attempts for this account or from this network.", vec![retry_after()]),
         500 => ("A fault of the service; its log says more under the request id.", vec![]),
         503 => (
             "The database cannot be reached, all hashers are busy, or the service is starting or draining.",
-            vec![header("Retry-After", "Seconds to wait.")],
+            vec![retry_after()],
         ),
         _ => ("", vec![]),
     };
@@ -107,20 +109,20 @@ fn response(status: u16) -> MetaResponse {
         status_range: None,
         content: vec![MetaMediaType {
             content_type: "application/problem+json",
-            schema: ProblemDocument::schema_ref().merge(example(status)),
+            schema: ProblemDocument::schema_ref().merge(example::<S>(status)),
         }],
         headers,
     }
 }
 
 // The very document a client would get, so that the examples cannot drift from the table of problems.
-fn example(status: u16) -> MetaSchema {
+fn example<S: Statuses>(status: u16) -> MetaSchema {
     let problem = match status {
-        401 => Problem::InvalidToken,
+        401 => S::UNAUTHORIZED,
         408 => Problem::RequestTimeout,
         409 => Problem::EmailTaken,
         413 => Problem::PayloadTooLarge { limit: 65_536 },
-        415 => Problem::UnsupportedMediaType { wanted: "application/json" },
+        415 => Problem::UnsupportedMediaType { wanted: S::MEDIA_TYPES },
         422 => Problem::Invalid(vec![super::problem::FieldError {
             field: "email",
             kind: "missing",

@@ -3,7 +3,11 @@
 use std::time::SystemTime;
 
 use poem::web::Data;
-use poem_openapi::{Object, OpenApi, payload::Json};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    payload::Json,
+    types::{self, Example},
+};
 
 use super::{
     Call, Tag,
@@ -15,23 +19,37 @@ use crate::{telemetry::Event, user::User};
 
 /// A user, as others may see him.
 #[derive(Object)]
+#[oai(example)]
 pub struct UserOut {
     id: i32,
-    email: poem_openapi::types::Email,
+    email: types::Email,
     #[oai(nullable)]
     full_name: Option<String>,
 }
 
+impl Example for UserOut {
+    fn example() -> Self {
+        Self { id: 1, email: types::Email("alice@example.org".into()), full_name: Some("Alice".into()) }
+    }
+}
+
 impl From<User> for UserOut {
     fn from(user: User) -> Self {
-        Self { id: user.id.0, email: poem_openapi::types::Email(user.email), full_name: user.full_name }
+        Self { id: user.id.0, email: types::Email(user.email), full_name: user.full_name }
     }
+}
+
+#[derive(ApiResponse)]
+enum Me {
+    /// The user.
+    #[oai(status = 200)]
+    User(Json<UserOut>),
 }
 
 pub struct MeRefusals;
 
 impl Statuses for MeRefusals {
-    const STATUSES: &'static [u16] = &[401, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 408, 413, 500, 503];
 }
 
 pub struct UsersApi;
@@ -42,7 +60,7 @@ impl UsersApi {
     ///
     /// The user a token was issued to.
     #[oai(path = "/users/me", method = "get", operation_id = "me", tag = Tag::Users)]
-    async fn me(&self, call: Data<&Call>, bearer: BearerToken) -> Result<Json<UserOut>, Refused<MeRefusals>> {
+    async fn me(&self, call: Data<&Call>, bearer: BearerToken) -> Result<Me, Refused<MeRefusals>> {
         let app = &call.app;
         let refused = |reason: &str| call.security(Event::TokenRefused, None, Some(reason));
         let claims = app.tokens.verify(&bearer.0.token, SystemTime::now()).map_err(|why| {
@@ -57,6 +75,6 @@ impl UsersApi {
             refused(if session.disabled { "disabled" } else { "revoked" });
             return Err(Problem::InvalidToken.into());
         }
-        Ok(Json(session.user.into()))
+        Ok(Me::User(Json(session.user.into())))
     }
 }

