@@ -38,7 +38,9 @@ async fn colliding_rows_end_the_start_of_a_service_in_the_same_way() {
 #[tokio::test]
 async fn once_each_group_has_one_address_left_the_migration_succeeds() {
     let database = colliding_database().await;
-    database.execute("DELETE FROM users WHERE id IN (3, 5); UPDATE users SET email = 'renamed@d.com' WHERE id = 6").await;
+    database
+        .execute("DELETE FROM users WHERE id IN (3, 5); UPDATE users SET email = 'renamed@d.com' WHERE id = 6")
+        .await;
     run(&Environment::new(&database.url), &["migrate"]).await.assert_code(0);
     let connection = database.connect().await;
     let again = connection.batch_execute("INSERT INTO users (email, password_hash) VALUES ('A@b.COM', 'x')").await;

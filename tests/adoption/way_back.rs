@@ -47,7 +47,9 @@ async fn a_table_of_ours_has_the_columns_and_constraints_of_the_reference_servic
     let ours = TestApp::start().await.database;
     let wanted: Vec<Vec<String>> = theirs.schema().await;
     let found = ours.schema().await;
-    for line in wanted.iter().filter(|line| line[0] == "column" || line[2] == "uq_users_email" || line[2] == "users_pkey") {
+    for line in
+        wanted.iter().filter(|line| line[0] == "column" || line[2] == "uq_users_email" || line[2] == "users_pkey")
+    {
         assert!(found.contains(line), "{line:?} is missing");
     }
     assert_eq!(ours.rows(ROWS).await, Vec::<Vec<String>>::new());

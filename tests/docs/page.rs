@@ -22,8 +22,12 @@ async fn the_page_and_all_it_refers_to_come_from_this_service() {
     let page = app.client.get("/docs").await;
     assert_eq!(page.body, app.client.get("/docs/").await.body);
     let text = page.text();
-    let references: Vec<&str> =
-        text.split(['"', '\'']).skip(1).step_by(2).filter(|value| value.contains('/') && !value.contains(' ')).collect();
+    let references: Vec<&str> = text
+        .split(['"', '\''])
+        .skip(1)
+        .step_by(2)
+        .filter(|value| value.contains('/') && !value.contains(' '))
+        .collect();
     for reference in references.iter().filter(|r| !["text/css", "image/png"].contains(*r)) {
         assert!(reference.starts_with('/') && !reference.starts_with("//"), "{reference} leaves the origin");
         assert_eq!(app.client.get(reference).await.status, 200, "{reference}");
@@ -48,8 +52,14 @@ async fn every_asset_has_its_type_a_strict_policy_and_an_etag() {
         let policy = answer.header("content-security-policy").unwrap();
         let directives: Vec<&str> = policy.split(';').map(str::trim).collect();
         for wanted in [
-            "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'",
-            "form-action 'none'", "base-uri 'none'", "frame-ancestors 'none'",
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "connect-src 'self'",
+            "form-action 'none'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
         ] {
             assert!(directives.contains(&wanted), "{wanted} in {policy}");
         }

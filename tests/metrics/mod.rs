@@ -3,7 +3,8 @@
 use crate::support::{Answer, Client, TestApp};
 
 async fn with_administration() -> (TestApp, Client) {
-    let app = TestApp::start_with(|e| e.with("ADMIN_ADDR", "127.0.0.1:0").with("LOGIN_LIMIT_ACCOUNT_NETWORK", "2/60")).await;
+    let app =
+        TestApp::start_with(|e| e.with("ADMIN_ADDR", "127.0.0.1:0").with("LOGIN_LIMIT_ACCOUNT_NETWORK", "2/60")).await;
     let client = Client::new(app.admin.unwrap());
     (app, client)
 }

@@ -15,7 +15,8 @@ async fn the_version_and_the_help_need_no_settings() {
     for word in ["help", "--help", "-h"] {
         let shown = run(&nothing(), &[word]).await;
         assert!(shown.assert_code(0).out.starts_with("usage: mini-api [COMMAND]\n"), "{shown:?}");
-        for command in ["serve", "migrate", "healthcheck", "openapi", "user show", "revoke", "set-password", "version"] {
+        for command in ["serve", "migrate", "healthcheck", "openapi", "user show", "revoke", "set-password", "version"]
+        {
             assert!(shown.out.contains(command), "{command}");
         }
     }

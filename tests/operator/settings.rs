@@ -19,8 +19,18 @@ async fn all_bad_settings_are_reported_together_one_a_line_with_78_and_no_secret
     assert_eq!(refused.out, "");
     assert!(!refused.err.contains("hunter2"), "{}", refused.err);
     let wanted = [
-        "DATABASE_URL", "JWT_SECRET", "JWT_EXPIRE_MIN", "JWT_PREVIOUS_SECRETS", "LISTEN_ADDR", "TRUSTED_PROXIES",
-        "CORS_ALLOW_ORIGINS", "LOGIN_LIMIT_ACCOUNT", "MAX_BODY_BYTES", "REHASH_LEGACY", "LOG_FORMAT", "TLS_KEY_FILE",
+        "DATABASE_URL",
+        "JWT_SECRET",
+        "JWT_EXPIRE_MIN",
+        "JWT_PREVIOUS_SECRETS",
+        "LISTEN_ADDR",
+        "TRUSTED_PROXIES",
+        "CORS_ALLOW_ORIGINS",
+        "LOGIN_LIMIT_ACCOUNT",
+        "MAX_BODY_BYTES",
+        "REHASH_LEGACY",
+        "LOG_FORMAT",
+        "TLS_KEY_FILE",
     ];
     let err = refused.err.strip_prefix("mini-api: ").unwrap();
     for name in wanted {
@@ -43,8 +53,15 @@ async fn without_any_setting_the_service_says_what_it_cannot_do_without() {
 
 #[tokio::test]
 async fn placeholders_and_short_secrets_are_refused_without_being_repeated() {
-    for secret in ["change-me", "change-me-in-prod", "CHANGE-ME-0123456789-0123456789-0123456789", "too-short-a-secret", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
-        let refused = run(&Environment::new("postgresql://u:p@127.0.0.1:1/d").with("JWT_SECRET", secret), &["serve"]).await;
+    for secret in [
+        "change-me",
+        "change-me-in-prod",
+        "CHANGE-ME-0123456789-0123456789-0123456789",
+        "too-short-a-secret",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ] {
+        let refused =
+            run(&Environment::new("postgresql://u:p@127.0.0.1:1/d").with("JWT_SECRET", secret), &["serve"]).await;
         assert!(refused.assert_code(78).err.starts_with("mini-api: JWT_SECRET: "), "{}", refused.err);
         assert!(!refused.err.contains(secret), "{}", refused.err);
     }
@@ -59,7 +76,8 @@ async fn a_secrets_file_that_cannot_be_read_is_never_passed_over() {
 
 #[tokio::test]
 async fn commands_that_need_no_token_secret_do_not_ask_for_one() {
-    let environment = Environment::new("postgresql://u:p@127.0.0.1:1/d").without("JWT_SECRET").with("DB_CONNECT_TIMEOUT", "1");
+    let environment =
+        Environment::new("postgresql://u:p@127.0.0.1:1/d").without("JWT_SECRET").with("DB_CONNECT_TIMEOUT", "1");
     for words in [&["migrate"][..], &["user", "show", "a@b.com"]] {
         run(&environment, words).await.assert_code(69);
     }

@@ -112,7 +112,9 @@ async fn a_new_password_is_read_from_standard_input_and_ends_all_tokens() {
 async fn the_line_end_of_a_new_password_is_no_part_of_it_and_everything_else_is() {
     let (app, environment) = with_alice().await;
     let words = ["user", "set-password", "alice@example.org"];
-    for (input, password) in [("  spaces  \r\n", "  spaces  "), ("no line end", "no line end"), ("two lines\n\n", "two lines\n")] {
+    for (input, password) in
+        [("  spaces  \r\n", "  spaces  "), ("no line end", "no line end"), ("two lines\n\n", "two lines\n")]
+    {
         run_with_input(&environment, &words, input).await.assert_code(0);
         assert_eq!(app.client.login("alice@example.org", password).await.status, 200, "{input:?}");
     }

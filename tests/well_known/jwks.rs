@@ -81,7 +81,9 @@ async fn the_published_key_is_no_secret_to_sign_with() {
         let claims = json!({ "sub": "1", "exp": now() + 600 });
         let public = key.pair.public_key_pem();
         let x = published["x"].as_str().unwrap();
-        for secret in [public.as_bytes(), public.trim().as_bytes(), x.as_bytes(), &decode(x), published.to_string().as_bytes()] {
+        for secret in
+            [public.as_bytes(), public.trim().as_bytes(), x.as_bytes(), &decode(x), published.to_string().as_bytes()]
+        {
             for header in [json!({ "alg": "HS256" }), json!({ "alg": "HS256", "kid": published["kid"] })] {
                 let forged = token::hmac_signed(ring::hmac::HMAC_SHA256, &header, &claims, secret);
                 app.client.me(&forged).await.assert_problem(401, "Invalid token");
