@@ -10,11 +10,11 @@ async fn adopted_users_log_in_and_their_hashes_become_scrypt() {
         app.client.login(email, "not the password").await.assert_problem(401, "Invalid credentials");
     }
     assert!(app.database.rows(SCHEMES).await.iter().all(|row| row[0] == "2b"), "a failed login renews nothing");
-    for (email, _, _) in USERS {
+    for (email, password, _) in USERS {
         assert_eq!(app.client.login(email, password).await.status, 200, "{email}");
     }
     assert!(app.database.rows(SCHEMES).await.iter().all(|row| row[0] == "scrypt"));
-    for (email, _, _) in USERS {
+    for (email, password, _) in USERS {
         assert_eq!(app.client.login(email, password).await.status, 200, "{email} with the new hash");
     }
     assert_eq!(app.logged("auth.password.rehashed").len(), USERS.len());
