@@ -6,7 +6,7 @@ const SCHEMES: &str = "SELECT split_part(password_hash, '$', 2) FROM users WHERE
 #[tokio::test]
 async fn adopted_users_log_in_and_their_hashes_become_scrypt() {
     let app = TestApp::start_on(reference_database().await, |e| e).await.unwrap();
-    for (email, password, _) in USERS {
+    for (email, _, _) in USERS {
         app.client.login(email, "not the password").await.assert_problem(401, "Invalid credentials");
     }
     assert!(app.database.rows(SCHEMES).await.iter().all(|row| row[0] == "2b"), "a failed login renews nothing");
