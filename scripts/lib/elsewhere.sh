@@ -26,6 +26,6 @@ make_elsewhere() {
 run_elsewhere() { # command…
   local command=$1
   shift
-  MINI_API_REVISION=$(project_revision) SOURCE_DATE_EPOCH=$(project_epoch) CARGO_HOME=$WORK/cargo-home \
-    CARGO_TARGET_DIR='' "$elsewhere/$command" "$@"
+  env -u CARGO_TARGET_DIR MINI_API_REVISION="$(project_revision)" SOURCE_DATE_EPOCH="$(project_epoch)" \
+    CARGO_HOME="$WORK/cargo-home" "$elsewhere/$command" "$@"
 }

@@ -29,7 +29,8 @@ engine_stop() { # folder
 
 # Makes a builder image out of Debian packages and this machine's own Rust: what others pull, in a place without a registry.
 engine_make_builder() { # tag work
-  local suite mirror
+  local suite mirror sysroot part=lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')
+  sysroot=$(rustc --print sysroot)
   suite=$(awk -F= '$1 == "VERSION_CODENAME" { print $2 }' /etc/os-release)
   # shellcheck disable=SC2016  # apt's own placeholders
   mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
@@ -37,7 +38,8 @@ engine_make_builder() { # tag work
   mkdir -p "$2/rust"
   mmdebstrap --quiet --variant=apt --include=gcc,libc6-dev,musl-tools,ca-certificates \
     --aptopt='APT::Install-Recommends "false"' --dpkgopt='path-exclude=/usr/share/doc/*' "$suite" "$2/debian.tar" "$mirror"
-  tar --create --directory "$(rustc --print sysroot)" --exclude=./share/doc --exclude=./lib/rustlib/src . |
+  # Of the toolchain only what compiles our target: the rest is twice as large.
+  (cd "$sysroot" && tar --create bin/cargo bin/rustc lib/*.so* "$part" lib/rustlib/x86_64-unknown-linux-musl) |
     tar --extract --directory "$2/rust"
   printf 'FROM scratch\nADD debian.tar /\nCOPY rust/ /usr/local/\n' >"$2/Containerfile"
   docker buildx build --quiet --provenance=false --load --tag "$1" --file "$2/Containerfile" "$2"

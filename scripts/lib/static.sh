@@ -26,6 +26,9 @@ static_environment() { # source target-folder target
   MINI_API_REVISION=$(project_revision)
 }
 
+# The words of cargo's command line that every road shares; scripts/build-static adds what to build.
+static_cargo=(--quiet --locked --release)
+
 # Builds with rustup's musl target; C by musl-gcc. The plain road for x86_64.
 static_by_musl_gcc() { # target
   local suffix=${1//-/_}

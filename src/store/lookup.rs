@@ -1,6 +1,8 @@
 //! Look-ups by id, merged: while one statement is under way those that arrive wait together, and leave together as the
 //! next. One connection then serves a whole service, and each read still starts after its request arrived.
 
+mod statements;
+
 use std::{
     collections::HashMap,
     future::Future,
@@ -16,17 +18,14 @@ use tokio::{
     sync::{Notify, oneshot},
     time::{Instant, sleep_until, timeout},
 };
-use tokio_postgres::{
-    Client, Connection, Socket,
-    types::{ToSql, Type},
-};
+use tokio_postgres::{Client, Connection, Socket};
 
+use self::statements::Statements;
 use super::{
     StoreError,
     connect::Encrypted,
     explain,
     servers::Servers,
-    users::{SESSIONS, session},
 };
 use crate::{
     config,
@@ -191,6 +190,7 @@ impl Worker {
     ) -> Left {
         let mut connection = pin!(connection);
         let mut under_way: HashMap<i32, Vec<Reply>> = HashMap::new();
+        let mut statements = Statements::new();
         let mut check_at = Instant::now() + CHECK_EVERY;
         // How many of those first in line are asked for one by one.
         let mut alone = 0_usize;
@@ -223,8 +223,7 @@ impl Worker {
             alone = alone.saturating_sub(1);
             let ids: Vec<i32> = pending[..batch].iter().map(|one| one.id).collect();
             let answer = {
-                let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&ids, Type::INT4_ARRAY)];
-                let query = pin!(client.query_typed(SESSIONS, &parameters));
+                let query = pin!(statements.find(client, &ids));
                 match timeout(self.limit, drive(query, connection.as_mut())).await {
                     Ok(Driven::Answer(answer)) => answer,
                     Ok(Driven::Lost(cause)) => return Left::Lost(cause),
@@ -237,13 +236,11 @@ impl Worker {
                 }
             };
             match answer {
-                Ok(rows) => {
+                Ok(found) => {
                     for one in pending.drain(..batch) {
                         under_way.entry(one.id).or_default().push(one.reply);
                     }
-                    for row in &rows {
-                        let Ok(id) = row.try_get::<_, i32>(0) else { continue };
-                        let found = session(row).map_err(|error| StoreError::Unexpected(explain(&error)));
+                    for (id, found) in found {
                         let mut replies = under_way.remove(&id).unwrap_or_default();
                         let last = replies.pop();
                         for reply in replies {

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use tokio_postgres::{Row, error::SqlState, types::Type};
+use tokio_postgres::{Row, SimpleQueryRow, error::SqlState, types::Type};
 
 use super::{Answer, Store, StoreError, lookup::Session};
 use crate::user::{Email, FullName, PasswordHash, User, UserId};
@@ -178,11 +178,28 @@ fn user(row: &Row) -> User {
 pub(super) const SESSIONS: &str = "/* users.sessions */ \
     SELECT id, email, full_name, token_version, disabled_at IS NOT NULL AS disabled FROM users WHERE id = ANY($1)";
 
+/// The same columns for one id.
+pub(super) const SESSION: &str = "/* users.session */ \
+    SELECT id, email, full_name, token_version, disabled_at IS NOT NULL AS disabled FROM users WHERE id = $1";
+
 /// Reads a row of [`SESSIONS`]; a row that cannot be read fails alone.
 pub(super) fn session(row: &Row) -> Result<Session, tokio_postgres::Error> {
     Ok(Session {
         user: User { id: UserId(row.try_get(0)?), email: row.try_get(1)?, full_name: row.try_get(2)? },
         token_version: row.try_get(3)?,
         disabled: row.try_get(4)?,
+    })
+}
+
+/// Reads a row of [`SESSIONS`] that came as text.
+pub(super) fn session_in_text(row: &SimpleQueryRow) -> Option<Session> {
+    Some(Session {
+        user: User {
+            id: UserId(row.get(0)?.parse().ok()?),
+            email: row.get(1)?.to_owned(),
+            full_name: row.get(2).map(str::to_owned),
+        },
+        token_version: row.get(3)?.parse().ok()?,
+        disabled: row.get(4)? == "t",
     })
 }

@@ -88,8 +88,8 @@ async fn a_server_without_a_free_connection_is_a_503_until_it_has_one() {
     assert_eq!(app.client.get_as("/users/me", &token).await.status, 200);
 
     // The superuser may use even those held back, so that in the end there is none at all.
-    let mut taken = vec![cluster.connect("app").await];
-    taken[0]
+    let mut hogs = vec![cluster.connect("app").await];
+    hogs[0]
         .batch_execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mini-api'")
         .await
         .unwrap();
@@ -98,7 +98,7 @@ async fn a_server_without_a_free_connection_is_a_503_until_it_has_one() {
         match connected {
             Ok((client, connection)) => {
                 tokio::spawn(connection);
-                taken.push(client);
+                hogs.push(client);
                 false
             }
             Err(error) => error.code() == Some(&tokio_postgres::error::SqlState::TOO_MANY_CONNECTIONS),
@@ -110,7 +110,7 @@ async fn a_server_without_a_free_connection_is_a_503_until_it_has_one() {
     app.client.login("a@b.com", "secret123").await.assert_problem(503, UNREACHABLE);
     assert_eq!(app.client.get("/livez").await.status, 200);
 
-    taken.clear();
+    hogs.clear();
     eventually("readiness returns", async || app.client.get("/readyz").await.status == 200).await;
     eventually("look-ups return", async || app.client.get_as("/users/me", &token).await.status == 200).await;
 }

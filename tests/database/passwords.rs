@@ -34,12 +34,12 @@ async fn a_password_of_any_characters_opens_the_database() {
     for password in PASSWORDS {
         let literal = password.replace('\'', "''");
         admin.batch_execute(&format!("ALTER ROLE app PASSWORD '{literal}'")).await.unwrap();
-        let encoded: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let escaped: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
         std::fs::write(&file, format!("{password}\n")).unwrap();
         let bare = format!("postgresql://app@127.0.0.1:{port}/postgres");
         let ways = [
-            ("URL", Environment::new(&bare.replace("app@", &format!("app:{encoded}@")))),
-            ("parameter", Environment::new(&format!("{bare}?password={encoded}"))),
+            ("URL", Environment::new(&bare.replace("app@", &format!("app:{escaped}@")))),
+            ("parameter", Environment::new(&format!("{bare}?password={escaped}"))),
             ("DB_PASSWORD", parts.clone().with("DB_PASSWORD", password)),
             ("DB_PASSWORD beside a URL", Environment::new(&bare).with("DB_PASSWORD", password)),
             ("DB_PASSWORD_FILE", parts.clone().with("DB_PASSWORD_FILE", file.to_str().unwrap())),

@@ -11,7 +11,7 @@ source "$lib/engine.sh"
 source "$lib/elsewhere.sh"
 
 image=$WORK/image
-tag=mini-api:$(project_value version)
+tag=localhost/mini-api:$(project_value version)
 hardened=(--read-only --user 65532:65532 --cap-drop ALL --security-opt no-new-privileges --network host)
 
 # Builds the image here, with the archive for `docker load`.
@@ -60,8 +60,8 @@ settings_agree() {
   make_elsewhere
   mkdir -p "$elsewhere/dist"
   binary_of_layout >"$elsewhere/dist/mini-api"
-  engine_build mini-api:by-engine "$elsewhere"
-  diff <(settings_of mini-api:by-engine) <(settings_of "$tag")
+  engine_build localhost/mini-api:by-engine "$elsewhere"
+  diff <(settings_of localhost/mini-api:by-engine) <(settings_of "$tag")
 }
 
 # Prints the binary inside our layout.
@@ -76,11 +76,11 @@ binary_of_layout() {
 multi_stage_gives_the_same_binary() {
   local container
   make_elsewhere
-  engine_make_builder local/builder "$WORK/builder"
+  engine_make_builder localhost/builder "$WORK/builder"
   (cd "$elsewhere" && mkdir -p .cargo && cargo vendor --locked --quiet --versioned-dirs vendor >.cargo/config.toml)
-  engine_build mini-api:compiled "$elsewhere" --build-arg BINARY=compiled --build-arg BUILDER=local/builder \
+  engine_build localhost/mini-api:compiled "$elsewhere" --build-arg BINARY=compiled --build-arg BUILDER=localhost/builder \
     --build-arg SOURCE_DATE_EPOCH="$(project_epoch)"
-  container=$(docker create mini-api:compiled)
+  container=$(docker create localhost/mini-api:compiled)
   docker cp "$container:/mini-api" "$WORK/compiled"
   docker rm "$container"
   cmp "$WORK/compiled" <(binary_of_layout)

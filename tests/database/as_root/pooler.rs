@@ -1,6 +1,10 @@
 use futures_util::future::join_all;
 
-use crate::support::{Database, TestApp, cluster::Cluster, pgbouncer::PgBouncer};
+use mini_api::user::UserId;
+use tokio_postgres::{Client, NoTls};
+
+use super::super::store;
+use crate::support::{Database, Environment, TestApp, cluster::Cluster, pgbouncer::PgBouncer};
 
 // Everything a user does, and nothing but his own.
 async fn live(app: &TestApp, name: &str) {
@@ -44,6 +48,39 @@ async fn ten_replicas_may_start_at_once_on_an_empty_database_behind_a_pooler() {
     let history = cluster.connect("app").await.query("SELECT version FROM refinery_schema_history", &[]).await.unwrap();
     let keys = cluster.connect("app").await.query("SELECT FROM service_keys", &[]).await.unwrap();
     assert_eq!((history.len(), keys.len()), (std::fs::read_dir("migrations").unwrap().filter(is_migration).count(), 1));
+}
+
+// What a look-up prepares stays behind on the server connection it was lent then.
+#[tokio::test]
+async fn a_look_up_goes_on_when_the_pooler_lends_it_another_connection_than_before() {
+    let cluster = Cluster::start().await;
+    cluster.database("app").await;
+    let pooler = PgBouncer::start(&cluster, 2).await;
+    let store = store(&Environment::new(&pooler.url("app")));
+    store.migrate().await.unwrap();
+    let direct = cluster.connect("app").await;
+    direct.batch_execute("INSERT INTO users (email, password_hash) VALUES ('a@b.com', 'x')").await.unwrap();
+    let (one, other) = (through(&pooler).await, through(&pooler).await);
+    let look_up = async || {
+        for (id, email) in [(1, Some("a@b.com")), (2, None)] {
+            let found = store.session(UserId(id)).await.unwrap();
+            assert_eq!(found.as_ref().map(|session| session.user.email.as_str()), email);
+        }
+    };
+    // Only the second of the two server connections is free, and then only the first.
+    one.batch_execute("BEGIN").await.unwrap();
+    look_up().await;
+    other.batch_execute("BEGIN").await.unwrap();
+    one.batch_execute("COMMIT").await.unwrap();
+    look_up().await;
+    other.batch_execute("COMMIT").await.unwrap();
+    look_up().await;
+}
+
+async fn through(pooler: &PgBouncer) -> Client {
+    let (client, connection) = tokio_postgres::connect(&pooler.url("app"), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
 }
 
 fn is_migration(entry: &std::io::Result<std::fs::DirEntry>) -> bool {
