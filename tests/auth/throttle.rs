@@ -218,7 +218,7 @@ async fn a_limit_that_is_off_costs_no_statement() {
 
 // A throttle of the test's own, on a service's store.
 fn throttle(burst: u32) -> Throttle {
-    let rate = Limit::Rate { burst, interval: Duration::from_secs(60) };
+    let rate = Limit::Rate { burst, interval: Duration::from_mins(1) };
     let limits =
         config::Throttle { account_network: rate, network: Limit::Off, account: Limit::Off, register_network: rate };
     Throttle::new(b"a key of the test's own", limits)
@@ -249,7 +249,7 @@ async fn of_200_concurrent_attempts_with_a_burst_of_10_exactly_10_are_admitted()
 #[tokio::test]
 async fn concurrent_attempts_on_many_accounts_never_block_each_other_for_good() {
     let app = TestApp::start().await;
-    let rate = |burst| Limit::Rate { burst, interval: Duration::from_secs(60) };
+    let rate = |burst| Limit::Rate { burst, interval: Duration::from_mins(1) };
     let limits = config::Throttle {
         account_network: rate(1000),
         network: rate(1000),
