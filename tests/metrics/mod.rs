@@ -5,11 +5,7 @@ use crate::support::{Answer, Client, TestApp};
 async fn with_administration() -> (TestApp, Client) {
     let app =
         TestApp::start_with(|e| e.with("ADMIN_ADDR", "127.0.0.1:0").with("LOGIN_LIMIT_ACCOUNT_NETWORK", "2/60")).await;
-<<<<<<< HEAD
     let client = Client::of_another_service(app.admin.unwrap());
-=======
-    let client = Client::new(app.admin.unwrap());
->>>>>>> w-db
     (app, client)
 }
 
