@@ -15,7 +15,7 @@ names_no_folder() { # file
 
 # Fails unless the binary says which version it is and which commit it was built from.
 tells_version() { # file
-  [[ $("$1" version) == "mini-api $(project_value version) ($(project_revision))" ]] || die "it says: $("$1" version)"
+  [[ $("$1" version) == "mini-api $(project_value version) ($revision)" ]] || die "it says: $("$1" version)"
 }
 
 # Runs the binary where no library, no /etc and no /proc exist.
@@ -29,7 +29,8 @@ runs_in_empty_root() { # file
 
 main() {
   "$scripts/setup" rust musl
-  local binary=$WORK/mini-api
+  local binary=$WORK/mini-api revision
+  revision=$(project_revision)
   check "scripts/build-static builds" "$scripts/build-static" --out "$binary"
   check "the binary is static and stripped" static_verify "$binary"
   check "the binary names no folder of this machine" names_no_folder "$binary"
