@@ -184,6 +184,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::unnecessary_wraps, reason = "parsers may refuse")]
     fn any(text: &str) -> Result<String, Invalid> {
         Ok(text.to_owned())
     }

@@ -334,14 +334,14 @@ struct Front<E> {
 impl<E: Endpoint<Output = Response>> Endpoint for Front<E> {
     type Output = Response;
 
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+    async fn call(&self, request: Request) -> poem::Result<Response> {
         let started = Instant::now();
         let client = self.clients.identify(&request);
         let route = Route::of(request.uri().path());
         let method = request.method().clone();
         let origin = request.headers().get(header::ORIGIN).cloned();
-        request.extensions_mut().insert(Call { app: self.app.clone(), client: client.clone() });
-        let answer = self.answer(route, request).await;
+        let call = Call { app: self.app.clone(), client: client.clone() };
+        let answer = self.answer(route, request, call).await;
         if route.needs_database() {
             self.app.database_seen(answer.as_ref().err());
         }
@@ -378,7 +378,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Front<E> {
 }
 
 impl<E: Endpoint<Output = Response>> Front<E> {
-    async fn answer(&self, route: Route, mut request: Request) -> Result<Response, Problem> {
+    async fn answer(&self, route: Route, mut request: Request, call: Call) -> Result<Response, Problem> {
         if let Some(server::Refused(problem)) = request.extensions_mut().remove::<server::Refused>() {
             return Err(Arc::unwrap_or_clone(problem));
         }
@@ -401,7 +401,13 @@ impl<E: Endpoint<Output = Response>> Front<E> {
         if route.needs_database() && self.app.phase() == Phase::Starting {
             return Err(Problem::NotReady { cause: "starting".into() });
         }
-        let mut response = self.api.call(request).await.map_err(problem_of)?;
+        let answer = if route == Route::Me {
+            users::answer(&call, &request).await
+        } else {
+            request.extensions_mut().insert(call);
+            self.api.call(request).await
+        };
+        let mut response = answer.map_err(problem_of)?;
         if route == Route::Login || route == Route::Me {
             // RFC 6749, 5.1: nothing with a token in it, or made for one, may stay in a cache.
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -21,12 +21,7 @@ use tokio::{
 use tokio_postgres::{Client, Connection, Socket};
 
 use self::statements::Statements;
-use super::{
-    StoreError,
-    connect::Encrypted,
-    explain,
-    servers::Servers,
-};
+use super::{StoreError, connect::Encrypted, explain, servers::Servers};
 use crate::{
     config,
     user::{User, UserId},

@@ -14,7 +14,7 @@ use crate::support::{
 async fn postgresql_killed_in_mid_request_is_one_503_and_its_return_needs_no_restart_of_ours() {
     let mut cluster = Cluster::start().await;
     let database = cluster.database("app").await;
-    let service = Process::start(&Environment::new(&database.url).with("DB_STATEMENT_TIMEOUT", "25"));
+    let service = Process::start(&Environment::new(&database.url).with("DB_STATEMENT_TIMEOUT", "300"));
     let client = service.ready().await;
     let address = service.address().await;
     assert_eq!(client.register("a@b.com", "secret123").await.status, 201);

@@ -34,14 +34,14 @@ async fn a_password_of_any_characters_opens_the_database() {
     for password in PASSWORDS {
         let literal = password.replace('\'', "''");
         admin.batch_execute(&format!("ALTER ROLE app PASSWORD '{literal}'")).await.unwrap();
-        let escaped: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let in_url = password.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
         std::fs::write(&file, format!("{password}\n")).unwrap();
-        let bare = format!("postgresql://app@127.0.0.1:{port}/postgres");
+        let url = format!("postgresql://app@127.0.0.1:{port}/postgres");
         let ways = [
-            ("URL", Environment::new(&bare.replace("app@", &format!("app:{escaped}@")))),
-            ("parameter", Environment::new(&format!("{bare}?password={escaped}"))),
+            ("URL", Environment::new(&url.replace("app@", &format!("app:{in_url}@")))),
+            ("parameter", Environment::new(&format!("{url}?password={in_url}"))),
             ("DB_PASSWORD", parts.clone().with("DB_PASSWORD", password)),
-            ("DB_PASSWORD beside a URL", Environment::new(&bare).with("DB_PASSWORD", password)),
+            ("DB_PASSWORD beside a URL", Environment::new(&url).with("DB_PASSWORD", password)),
             ("DB_PASSWORD_FILE", parts.clone().with("DB_PASSWORD_FILE", file.to_str().unwrap())),
         ];
         for (way, environment) in ways {

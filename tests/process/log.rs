@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 // A service whose output nobody can read says where it listens to nobody either.
-async fn on_a_known_port(database: &Database) -> (Environment, std::net::SocketAddr) {
+fn on_a_known_port(database: &Database) -> (Environment, std::net::SocketAddr) {
     let address = format!("127.0.0.1:{}", free_port());
     (Environment::new(&database.url).with("LISTEN_ADDR", &address), address.parse().unwrap())
 }
@@ -28,7 +28,7 @@ async fn serves(service: &mut Process, address: std::net::SocketAddr) {
 #[tokio::test]
 async fn a_log_that_nobody_reads_does_not_stop_the_service() {
     let database = Database::create().await;
-    let (environment, address) = on_a_known_port(&database).await;
+    let (environment, address) = on_a_known_port(&database);
     let mut command = Command::new(BINARY);
     command.arg("serve").stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut service = Process::spawn_unheard(&mut command, &environment);
@@ -38,7 +38,7 @@ async fn a_log_that_nobody_reads_does_not_stop_the_service() {
 #[tokio::test]
 async fn a_log_whose_reader_went_away_does_not_stop_the_service() {
     let database = Database::create().await;
-    let (environment, address) = on_a_known_port(&database).await;
+    let (environment, address) = on_a_known_port(&database);
     let mut command = Command::new(BINARY);
     command.arg("serve").stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut service = Process::spawn_unheard(&mut command, &environment);
@@ -49,7 +49,7 @@ async fn a_log_whose_reader_went_away_does_not_stop_the_service() {
 #[tokio::test]
 async fn a_log_on_a_full_disk_does_not_stop_the_service() {
     let database = Database::create().await;
-    let (environment, address) = on_a_known_port(&database).await;
+    let (environment, address) = on_a_known_port(&database);
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = Command::new(BINARY);
     command.arg("serve").stdout(full()).stderr(full());
@@ -60,7 +60,7 @@ async fn a_log_on_a_full_disk_does_not_stop_the_service() {
 #[tokio::test]
 async fn closed_outputs_do_not_stop_the_service() {
     let database = Database::create().await;
-    let (environment, address) = on_a_known_port(&database).await;
+    let (environment, address) = on_a_known_port(&database);
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "exec \"$0\" serve <&- >&- 2>&-", BINARY]);
     let mut service = Process::spawn_unheard(&mut command, &environment);

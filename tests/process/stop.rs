@@ -18,8 +18,7 @@ struct Busy {
 impl Busy {
     async fn start(change: impl FnOnce(Environment) -> Environment) -> Self {
         let database = Database::create().await;
-        let environment =
-            Environment::new(&database.url).with("DB_STATEMENT_TIMEOUT", "300").with("REQUEST_TIMEOUT", "300");
+        let environment = Environment::new(&database.url).with("DB_STATEMENT_TIMEOUT", "300");
         let service = Process::start(&change(environment));
         let client = service.ready().await;
         assert_eq!(client.register("a@b.com", "secret123").await.status, 201);

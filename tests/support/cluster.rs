@@ -52,7 +52,7 @@ impl Cluster {
         let folder = std::env::temp_dir().join(format!("mini-api-cluster-{}-{port}", std::process::id()));
         fs::create_dir(&folder).expect("a folder for the cluster");
         let cluster = Self { port, folder, server: None };
-        cluster.own(&cluster.folder);
+        Self::own(&cluster.folder);
         let log = cluster.folder.join("wal");
         let tables = disk.map_or_else(|| cluster.data(), |disk| disk.join("data"));
         if disk.is_some() {
@@ -104,11 +104,11 @@ impl Cluster {
         let path = self.data().join(name);
         fs::write(&path, content).expect("a file of the cluster can be written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
-        self.own(&path);
+        Self::own(&path);
     }
 
     // Gives a file to the user that the server runs as.
-    fn own(&self, path: &Path) {
+    fn own(path: &Path) {
         if let Some((uid, gid)) = server_user() {
             chown(path, Some(uid), Some(gid)).expect("root gives files away");
         }
