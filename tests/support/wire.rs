@@ -1,6 +1,7 @@
 //! Stands between the service and PostgreSQL: hears every statement, and can cut the wire.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -89,7 +90,7 @@ async fn carry(listener: TcpListener, server: String, shared: Arc<Shared>) {
     }
 }
 
-// Passes the client's messages on whole, and notes each statement (Parse, or simple Query) on its way.
+// Passes the client's messages on whole, and notes each statement that is run (Bind, or simple Query) on its way.
 async fn listen(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut tokio::net::tcp::OwnedWriteHalf,
@@ -100,15 +101,22 @@ async fn listen(
     let mut first = vec![0; length as usize - 4];
     from.read_exact(&mut first).await?;
     to.write_all(&[&length.to_be_bytes()[..], &first].concat()).await?;
+    let mut prepared: HashMap<String, String> = HashMap::new();
     loop {
         let kind = from.read_u8().await?;
         let length = from.read_u32().await?;
         let mut body = vec![0; length as usize - 4];
         from.read_exact(&mut body).await?;
         let mut texts = body.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
+        let mut text = || texts.next().unwrap_or_default();
         let statement = match kind {
-            b'Q' => texts.next(),
-            b'P' => texts.nth(1),
+            b'Q' => Some(text()),
+            // Bind: to the portal, of the statement. Parsing alone runs nothing.
+            b'B' => Some((text(), text()).1).map(|name| prepared.get(&name).cloned().unwrap_or_default()),
+            b'P' => {
+                prepared.insert(text(), text());
+                None
+            }
             _ => None,
         };
         shared.statements.lock().unwrap().extend(statement);
