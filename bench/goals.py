@@ -30,12 +30,18 @@ def judge(rounds) -> list:
     def per_second(a, b):
         return f"{a:,.0f}/s of {b:,.0f}/s"
 
-    for clients in (32, 128, 1):
-        rivals = [series(rounds, "me", f"pgbench-{j}/c{clients}", "rate") for j in ("j1", "j2")]
-        rival = max((one for one in rivals if one), key=median, default=[])
-        own = series(rounds, "me", f"service/c{clients}", "rate")
-        if clients > 1:
-            ratio(f"`/users/me` of pgbench, {clients} clients", 1.2, True, own, rival, per_second)
+    for clients in (32, 128):
+        threads = [name for name in (f"pgbench-j1/c{clients}", f"pgbench-j2/c{clients}") if rounds.get("me", {}).get(name)]
+        if not threads:
+            continue
+        # The stronger of the two.
+        rival = max(threads, key=lambda name: median(series(rounds, "me", name, "rate")))
+        cost, rival_cost = (median(series(rounds, "me", name, "cpu_us")) for name in (f"service/c{clients}", rival))
+        ratio(
+            f"`/users/me` of pgbench, {clients} clients", 1.2, True, series(rounds, "me", f"service/c{clients}", "rate"),
+            series(rounds, "me", rival, "rate"),
+            lambda a, b: f"{per_second(a, b)}; {cost:.0f} µs of {rival_cost:.0f} µs of processor time each",
+        )
     alone = series(rounds, "me", "pgbench-j1/c1", "mean_ms")
     if alone:
         http = series(rounds, "me", "livez/c1", "mean_ms")

@@ -64,7 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<String, Fault> {
 fn rate(ended: &mut [Duration]) -> f64 {
     ended.sort_unstable();
     match (ended.first(), ended.last()) {
-        (Some(first), Some(last)) if last > first => (ended.len() - 1) as f64 / (*last - *first).as_secs_f64(),
+        (Some(first), Some(last)) if last > first => (ended.len() - 1) as f64 / last.saturating_sub(*first).as_secs_f64(),
         _ => 0.0,
     }
 }

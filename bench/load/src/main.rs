@@ -2,8 +2,8 @@
 
 mod arguments;
 mod flood;
-mod http;
 mod hashes;
+mod http;
 mod latency;
 mod open_loop;
 mod ready;

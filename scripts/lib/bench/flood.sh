@@ -6,30 +6,29 @@ open_loop() { # seconds
   "$LOAD" open --address "$ADDRESS" --tokens "$WORK/tokens" --rate 1000 --connections 32 --seconds "$1"
 }
 
-# Runs a command while logins pour in; records the flood's own result.
-during_flood() { # variant seconds command…
-  local variant=$1 seconds=$2 pid
-  shift 2
-  flood 16 "$((seconds + 2))" >"$WORK/flood.json" &
+# Records what a command prints while logins pour in, and the flood's own result.
+during_flood() { # variant of the command, variant of the flood, seconds, command…
+  local variant=$1 flood=$2 seconds=$3 pid result
+  shift 3
+  flood "$ROWS" 16 "$((seconds + 2))" >"$WORK/flood.json" &
   pid=$!
   # Until all slots are busy and the queue stands.
   sleep 1
-  "$@"
+  result=$("$@")
   wait "$pid"
-  record flood "$variant" "$(<"$WORK/flood.json")"
+  record flood "$variant" "$result"
+  record flood "$flood" "$(<"$WORK/flood.json")"
 }
 
 measure_flood() {
-  local round seconds=$((SECONDS_A_TURN * 2)) quiet loud
+  local round seconds=$((SECONDS_A_TURN * 2))
   serve bench
-  wrk_on /users/me 32 1 >/dev/null
+  wrk_on /users/me 32 "$SECONDS_A_TURN" >/dev/null
   for ((round = 1; round <= ROUNDS; round++)); do
     record flood open/quiet "$(open_loop "$seconds")"
-    during_flood logins/open "$seconds" eval 'loud=$(open_loop "$seconds")'
-    record flood open/flood "$loud"
+    during_flood open/flood logins/open "$seconds" open_loop "$seconds"
     record flood me/alone "$(wrk_on /users/me 32 "$seconds")"
-    record flood logins/alone "$(flood 16 "$seconds")"
-    during_flood logins/both "$seconds" eval 'loud=$(wrk_on /users/me 32 "$seconds")'
-    record flood me/both "$loud"
+    record flood logins/alone "$(flood "$ROWS" 16 "$seconds")"
+    during_flood me/both logins/both "$seconds" wrk_on /users/me 32 "$seconds"
   done
 }

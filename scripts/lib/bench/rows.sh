@@ -2,30 +2,28 @@
 # Few users and many: both services stand side by side and take turns.
 
 measure_rows() {
-  local round seconds=$SECONDS_A_TURN size few many tokens=$WORK/tokens
-  sql postgres "CREATE DATABASE few OWNER bench"
-  sql postgres "CREATE DATABASE many OWNER bench"
-  say "making $MANY users"
-  people few 1000
-  people many "$MANY"
+  local round size all=$WORK/tokens
+  local -A rows=([few]=1000 [many]=$MANY) addresses=() pids=()
+  for size in few many; do
+    say "making ${rows[$size]} users"
+    sql postgres "CREATE DATABASE $size OWNER bench"
+    people "$size" "${rows[$size]}"
+    "$LOAD" tokens --secret-file "$WORK/secret" --rows "${rows[$size]}" --count 10000 >"$all.$size"
+    serve "$size"
+    addresses[$size]=$ADDRESS pids[$size]=$SERVICE
+  done
   sql many "CHECKPOINT"
-  "$LOAD" tokens --secret-file "$WORK/secret" --rows 1000 --count 1000 >"$tokens.few"
-  "$LOAD" tokens --secret-file "$WORK/secret" --rows "$MANY" --count 10000 >"$tokens.many"
-  serve few
-  few=$ADDRESS
-  serve many
-  many=$ADDRESS
   for ((round = 0; round <= ROUNDS; round++)); do
     for size in few many; do
-      ADDRESS=${!size}
-      cp "$tokens.$size" "$tokens"
-      # The first round only warms.
-      ((round)) || {
-        wrk_on /users/me 32 1 >/dev/null
-        continue
-      }
-      record rows "me/$size" "$(wrk_on /users/me 32 "$seconds")"
-      record rows "login/$size" "$(ROWS=$([[ $size == few ]] && echo 1000 || echo "$MANY") flood 16 "$seconds")"
+      ADDRESS=${addresses[$size]} SERVICE=${pids[$size]}
+      cp "$all.$size" "$all"
+      if ((round == 0)); then
+        # The first round only warms.
+        wrk_on /users/me 32 "$SECONDS_A_TURN" >/dev/null
+      else
+        record rows "me/$size" "$(wrk_on /users/me 32 "$SECONDS_A_TURN")"
+        record rows "login/$size" "$(flood "${rows[$size]}" 16 "$((SECONDS_A_TURN * 2))")"
+      fi
     done
   done
 }

@@ -8,7 +8,7 @@ status_bytes() { # pid field
 
 # Idle: ready, nothing asked yet. Served: after a load on /users/me. Flood: the highest ever, logins and look-ups at once.
 measure_memory() {
-  local round slots
+  local round slots pid
   slots=$(nproc)
   for ((round = 1; round <= (ROUNDS + 1) / 2; round++)); do
     serve bench HASH_SLOTS="$slots"
@@ -16,9 +16,10 @@ measure_memory() {
     record memory idle "{\"bytes\": $(status_bytes "$SERVICE" VmRSS)}"
     wrk_on /users/me 32 "$SECONDS_A_TURN" >/dev/null
     record memory served "{\"bytes\": $(status_bytes "$SERVICE" VmRSS)}"
-    wrk -t 1 -c 128 -d "$((SECONDS_A_TURN + 2))s" --timeout 10s -s "$ROOT/bench/wrk.lua" "http://$ADDRESS" -- /users/me "$WORK/tokens" >/dev/null &
-    flood 64 "$((SECONDS_A_TURN + 2))" >/dev/null
-    wait "$!"
+    wrk_on /users/me 128 "$((SECONDS_A_TURN * 2))" >/dev/null &
+    pid=$!
+    flood "$ROWS" 64 "$((SECONDS_A_TURN * 2))" >/dev/null
+    wait "$pid"
     record memory flood "{\"bytes\": $(status_bytes "$SERVICE" VmHWM), \"slots\": $slots}"
     services_stop
   done
