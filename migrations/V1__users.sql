@@ -11,8 +11,9 @@ CREATE TABLE IF NOT EXISTS users (
     CONSTRAINT uq_users_email UNIQUE (email)
 );
 
--- Nobody may register between the check for collisions and the index that forbids them.
-LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE;
+-- Nobody may register between the check for collisions and the index that forbids them; and what the columns need is
+-- locked at once, because a writer of the reference service that reads first would deadlock with a lock raised later.
+LOCK TABLE users IN ACCESS EXCLUSIVE MODE;
 
 DO $$
 DECLARE

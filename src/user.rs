@@ -83,12 +83,14 @@ impl fmt::Debug for Email {
     }
 }
 
-// RFC 5322 atom characters and, for internationalised addresses (RFC 6531), letters and digits beyond ASCII.
+// RFC 5322 atom characters and, for internationalised addresses (RFC 6531), whatever is visible beyond ASCII.
 fn is_atom(c: char) -> bool {
     if c.is_ascii() {
         c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c)
     } else {
-        c.is_alphanumeric() || unicode_normalization::char::is_combining_mark(c)
+        // Neither invisible nor steering the direction of what stands beside it.
+        let unseen = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        !c.is_control() && !c.is_whitespace() && !unseen
     }
 }
 

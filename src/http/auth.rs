@@ -258,25 +258,25 @@ async fn register(call: &Call, registration: Registration) -> Result<User, Probl
     let Registration { email, password, full_name } = registration;
     let attempt = app.throttle()?.register(&email, Network::from(call.client.address));
     call.admit(&attempt, Event::RegisterThrottled).await?;
-    // Asked before hashing, to spare the work; the unique index decides.
-    let created = if app.store.is_registered(&email).await? {
-        Err(CreateError::EmailTaken)
-    } else {
+    let created = async {
+        // Asked before hashing, to spare the work; the unique index decides.
+        if app.store.is_registered(&email).await? {
+            return Err(Problem::EmailTaken);
+        }
         let hash = app.hasher.hash(password.as_password()).await?;
         let new = NewUser { email: &email, password_hash: &hash, full_name: full_name.as_ref() };
-        app.store.create_user(&new).await
+        app.store.create_user(&new).await.map_err(|error| match error {
+            CreateError::EmailTaken => Problem::EmailTaken,
+            CreateError::Store(error) => error.into(),
+        })
     };
-    match created {
-        Ok(user) => {
-            call.security(Event::Registered, Some(&attempt), None);
-            Ok(user)
-        }
-        Err(CreateError::EmailTaken) => {
-            call.security(Event::RegisterTaken, Some(&attempt), None);
-            Err(Problem::EmailTaken)
-        }
-        Err(CreateError::Store(error)) => Err(error.into()),
+    let created = call.judged(&attempt, created.await).await;
+    match &created {
+        Ok(_) => call.security(Event::Registered, Some(&attempt), None),
+        Err(Problem::EmailTaken) => call.security(Event::RegisterTaken, Some(&attempt), None),
+        Err(_) => {}
     }
+    created
 }
 
 async fn log_in(call: &Call, login: Login) -> Result<Token, Problem> {
@@ -284,9 +284,13 @@ async fn log_in(call: &Call, login: Login) -> Result<Token, Problem> {
     let Login { email, password } = login;
     let attempt = app.throttle()?.login(&email, Network::from(call.client.address));
     call.admit(&attempt, Event::LoginThrottled).await?;
-    let found = app.store.find_by_email(&email).await?;
-    // An unknown user costs a hash as well.
-    let outcome = app.hasher.verify(&password, found.as_ref().map(|user| &user.password_hash)).await?;
+    let verified = async {
+        let found = app.store.find_by_email(&email).await?;
+        // An unknown user costs a hash as well.
+        let outcome = app.hasher.verify(&password, found.as_ref().map(|user| &user.password_hash)).await?;
+        Ok((found, outcome))
+    };
+    let (found, outcome) = call.judged(&attempt, verified.await).await?;
     if let Outcome::Unusable(reason) = &outcome {
         call.security(Event::HashUnusable, Some(&attempt), Some(&reason.to_string()));
     }
@@ -299,8 +303,11 @@ async fn log_in(call: &Call, login: Login) -> Result<Token, Problem> {
         return Err(Problem::InvalidCredentials);
     }
     if let Some(hash) = renewal {
-        app.tidy(app.store.replace_hash(user.id, &user.password_hash, &hash).await);
-        call.security(Event::PasswordRehashed, Some(&attempt), None);
+        let replaced = app.store.replace_hash(user.id, &user.password_hash, &hash).await;
+        if matches!(replaced, Ok(true)) {
+            call.security(Event::PasswordRehashed, Some(&attempt), None);
+        }
+        app.tidy(replaced);
     }
     app.tidy(app.store.forgive(&attempt).await);
     let claims = Claims { user: user.id, version: user.token_version };

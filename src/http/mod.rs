@@ -136,11 +136,19 @@ impl App {
                 }
             }
             Some(Problem::Internal { .. }) => self.metrics.database_error(DatabaseError::Unexpected),
-            _ => {
+            // Only what the database itself had to answer shows that it is back.
+            None
+            | Some(
+                Problem::EmailTaken
+                | Problem::InvalidCredentials
+                | Problem::UserNotFound
+                | Problem::TooManyAttempts { .. },
+            ) => {
                 if self.database_lost.load(Ordering::Acquire) && self.database_lost.swap(false, Ordering::AcqRel) {
                     self.log.service(Event::DatabaseBack, &[]);
                 }
             }
+            Some(_) => {}
         }
     }
 
@@ -170,6 +178,15 @@ impl Call {
                 Err(Problem::TooManyAttempts { retry_after })
             }
         }
+    }
+
+    // An attempt that we could not judge must not count against anybody: else whoever keeps the hashers busy would use up
+    // the owner's places.
+    async fn judged<T>(&self, attempt: &Attempt, done: Result<T, Problem>) -> Result<T, Problem> {
+        if let Err(Problem::Busy { .. } | Problem::DatabaseUnavailable { .. } | Problem::Internal { .. }) = &done {
+            self.app.tidy(self.app.store.give_back(attempt).await);
+        }
+        done
     }
 
     fn security(&self, event: Event, attempt: Option<&Attempt>, reason: Option<&str>) {
@@ -320,6 +337,9 @@ pub fn routes(app: Arc<App>, cors: Cors, trusted_proxies: Vec<ipnet::IpNet>) -> 
     }
 }
 
+/// The status that the log and the metrics give a request whose client went away: nobody else ever sees it.
+const CLIENT_GONE: u16 = 499;
+
 // In front of every handler: identity, routing, refusals, headers, one log line.
 struct Front<E> {
     app: Arc<App>,
@@ -341,7 +361,9 @@ impl<E: Endpoint<Output = Response>> Endpoint for Front<E> {
         let method = request.method().clone();
         let origin = request.headers().get(header::ORIGIN).cloned();
         let call = Call { app: self.app.clone(), client: client.clone() };
+        let unanswered = Unanswered { front: self, route, method: &method, client: &client, started };
         let answer = self.answer(route, request, call).await;
+        std::mem::forget(unanswered);
         if route.needs_database() {
             self.app.database_seen(answer.as_ref().err());
         }
@@ -361,19 +383,56 @@ impl<E: Endpoint<Output = Response>> Endpoint for Front<E> {
         if let Ok(id) = HeaderValue::from_str(&client.request_id) {
             headers.insert("x-request-id", id);
         }
-        let took = started.elapsed();
-        let status = response.status();
-        self.measures[route as usize].observe(method.as_str(), status.as_u16(), took);
+        self.record(route, &method, &client, response.status().as_u16(), started, cause.as_deref());
+        Ok(response)
+    }
+}
+
+/// What is logged of a request nobody waits for any more: its client went away, or its time was over. Else whoever hangs
+/// up early would leave no trace.
+struct Unanswered<'a, E> {
+    front: &'a Front<E>,
+    route: Route,
+    method: &'a Method,
+    client: &'a Client,
+    started: Instant,
+}
+
+impl<E> Drop for Unanswered<'_, E> {
+    fn drop(&mut self) {
+        self.front.record(
+            self.route,
+            self.method,
+            self.client,
+            CLIENT_GONE,
+            self.started,
+            Some("nobody waited for the answer"),
+        );
+    }
+}
+
+impl<E> Front<E> {
+    // The one line and the one count of a request.
+    fn record(
+        &self,
+        route: Route,
+        method: &Method,
+        client: &Client,
+        status: u16,
+        started: Instant,
+        cause: Option<&str>,
+    ) {
+        let duration = started.elapsed();
+        self.measures[route as usize].observe(method.as_str(), status, duration);
         self.app.log.access(&Access {
             request_id: &client.request_id,
             method: method.as_str(),
             route: route.template(),
-            status: status.as_u16(),
-            duration: took,
+            status,
+            duration,
             client: Some(client.address),
-            cause: cause.as_deref(),
+            cause,
         });
-        Ok(response)
     }
 }
 

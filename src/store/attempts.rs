@@ -13,6 +13,8 @@ const NETWORK_MEMORY_DAYS: i32 = 90;
 const NETWORKS_PER_ACCOUNT: i64 = 32;
 /// How many rows one round of pruning removes at most, so that it never holds locks for long.
 const PRUNE_ROWS: i64 = 10_000;
+/// How many rounds follow each other while there is more.
+const PRUNE_ROUNDS: usize = 100;
 
 /// What the throttle says.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,8 +98,50 @@ impl Store {
         connection.settle(answer).map(drop)
     }
 
+    /// The places come back, for an attempt that was never judged because we could not.
+    pub async fn give_back(&self, attempt: &Attempt) -> Result<(), StoreError> {
+        const SQL: &str = "/* attempts.give_back */ \
+            UPDATE login_attempts AS a SET full_at = a.full_at - asked.seconds \
+            FROM (SELECT a.key, asked.seconds \
+                  FROM unnest($1::bytea[], $2::float8[], $5::bool[]) AS asked (key, seconds, account_wide) \
+                  JOIN login_attempts AS a USING (key) \
+                  WHERE NOT (asked.account_wide AND EXISTS ( \
+                      SELECT FROM login_networks AS n WHERE n.account = $3 AND n.network = $4)) \
+                  ORDER BY a.key FOR UPDATE OF a) AS asked \
+            WHERE a.key = asked.key RETURNING 1";
+        let keys: Vec<&[u8]> = attempt.buckets.iter().map(|b| b.key.0.as_slice()).collect();
+        let seconds: Vec<f64> = attempt.buckets.iter().map(|b| b.interval.as_secs_f64()).collect();
+        let account_wide: Vec<bool> = attempt.buckets.iter().map(|b| b.scope == Scope::Account).collect();
+        let connection = self.connection().await?;
+        let answer = connection
+            .bounded(connection.query_typed(
+                SQL,
+                &[
+                    (&keys, Type::BYTEA_ARRAY),
+                    (&seconds, Type::FLOAT8_ARRAY),
+                    (&attempt.account.0.as_slice(), Type::BYTEA),
+                    (&attempt.network.0.as_slice(), Type::BYTEA),
+                    (&account_wide, Type::BOOL_ARRAY),
+                ],
+            ))
+            .await;
+        connection.settle(answer).map(drop)
+    }
+
     /// Forgets buckets that are full again and networks long unused; how many rows went.
     pub async fn prune_attempts(&self) -> Result<u64, StoreError> {
+        let mut all = 0;
+        for _ in 0..PRUNE_ROUNDS {
+            let some = self.prune_some_attempts().await?;
+            all += some;
+            if some < PRUNE_ROWS.unsigned_abs() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn prune_some_attempts(&self) -> Result<u64, StoreError> {
         const BUCKETS: &str = "/* attempts.prune */ DELETE FROM login_attempts WHERE key IN ( \
             SELECT key FROM login_attempts WHERE full_at < extract(epoch FROM clock_timestamp()) \
             ORDER BY full_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING 1";

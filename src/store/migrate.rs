@@ -132,12 +132,13 @@ async fn migrate_on(client: &mut Client) -> Result<Migrated, MigrateError> {
         if super::is_broken(&error) {
             MigrateError::Store(StoreError::Unavailable(explain(&error)))
         } else {
-            MigrateError::Refused(explain(&error))
+            undone(&error)
         }
     };
     let transaction = client.transaction().await.map_err(failed)?;
     // A server-wide limit meant for requests must not cut a migration of a large table.
-    let prepare = format!("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
+    let prepare =
+        format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
     transaction.batch_execute(&prepare).await.map_err(failed)?;
     if let Some(oldest) = floor(&transaction).await.map_err(failed)? {
         return Err(MigrateError::TooNew { oldest });
@@ -207,12 +208,20 @@ fn refused(error: &refinery_core::Error) -> MigrateError {
                 Some("MA001") => MigrateError::Foreign(message),
                 Some("MA002") => MigrateError::Collisions(message),
                 _ if super::is_broken(database) => MigrateError::Store(StoreError::Unavailable(explain(database))),
-                _ => MigrateError::Refused(explain(database)),
+                _ => undone(database),
             };
         }
         source = cause.source();
     }
     MigrateError::Refused(explain(error))
+}
+
+// What was rolled back through no fault of its own may go well the next time.
+fn undone(error: &tokio_postgres::Error) -> MigrateError {
+    match super::refusal(error) {
+        again @ StoreError::Unavailable(_) => MigrateError::Store(again),
+        StoreError::Unexpected(cause) => MigrateError::Refused(cause),
+    }
 }
 
 /// refinery over a transaction that is already open, so that its work and ours commit together.

@@ -8,7 +8,7 @@ mod servers;
 mod users;
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     future::Future,
     ops::Deref,
     sync::{
@@ -19,7 +19,11 @@ use std::{
 };
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
-use tokio_postgres::{CancelToken, Config, error::SqlState};
+use tokio::sync::Semaphore;
+use tokio_postgres::{
+    CancelToken, Config,
+    error::{DbError, SqlState},
+};
 
 pub use self::lookup::Session;
 pub use self::{
@@ -60,6 +64,8 @@ struct Inner {
 
 /// How long the server is asked to stop a statement that nobody waits for any more.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
+/// Cancellations under way at once; each is a connection. Beyond them a statement is left to its own end.
+const CANCELS_AT_ONCE: usize = 8;
 
 impl Store {
     /// Opens nothing yet: connections are made when they are wanted. Must be called inside a Tokio runtime.
@@ -189,8 +195,11 @@ impl Deref for Connection<'_> {
 // Asks the server to stop what runs on a connection, and lets go of it only then: a server that sees its client go does
 // not stop by itself.
 fn cancel<T: Send + 'static>(token: CancelToken, tls: Tls, connection: T) {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+    // Clients that come and go quickly must not make a crowd of connections that only cancel.
+    static UNDER_WAY: Semaphore = Semaphore::const_new(CANCELS_AT_ONCE);
+    if let (Ok(runtime), Ok(place)) = (tokio::runtime::Handle::try_current(), UNDER_WAY.try_acquire()) {
         runtime.spawn(async move {
+            let _place = place;
             let _ = tokio::time::timeout(CANCEL_LIMIT, token.cancel_query(tls)).await;
             drop(connection);
         });
@@ -228,7 +237,13 @@ fn explain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error.source();
     while let Some(inner) = cause {
         text.push_str(": ");
-        text.push_str(&inner.to_string());
+        // A refusal's DETAIL repeats the row it is about: addresses and hashes have no place in a log.
+        match inner.downcast_ref::<DbError>() {
+            Some(refusal) => {
+                let _ = write!(text, "{} {}: {}", refusal.severity(), refusal.code().code(), refusal.message());
+            }
+            None => text.push_str(&inner.to_string()),
+        }
         cause = inner.source();
     }
     text

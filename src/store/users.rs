@@ -86,7 +86,7 @@ impl Store {
             ))
             .await;
         if let Answer::InTime(Err(error)) = &answer
-            && error.code() == Some(&SqlState::UNIQUE_VIOLATION)
+            && is_taken_address(error)
         {
             return Err(CreateError::EmailTaken);
         }
@@ -168,6 +168,15 @@ impl Store {
             hash_scheme: row.get("hash_scheme"),
         }))
     }
+}
+
+// By the name of the index: a number that is taken, because a sequence lags behind a restored table, is another matter.
+fn is_taken_address(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::UNIQUE_VIOLATION)
+        && error
+            .as_db_error()
+            .and_then(|refusal| refusal.constraint())
+            .is_some_and(|name| matches!(name, "uq_users_email" | "ix_users_email" | "uq_users_email_key"))
 }
 
 fn user(row: &Row) -> User {

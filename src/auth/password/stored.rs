@@ -111,7 +111,9 @@ impl Stored {
         match self {
             Self::Scrypt { cost, salt, hash } => {
                 let computed = derive(password, salt, *cost, hash.len());
-                computed.ct_eq(hash).into()
+                let equal: bool = computed.ct_eq(hash).into();
+                // HMAC fills a short key up with NUL, so it cannot tell closing ones.
+                equal && password.last() != Some(&0)
             }
             Self::Bcrypt { cost, salt, hash } => {
                 let computed = bcrypt_hash(password, *cost, *salt);

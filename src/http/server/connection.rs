@@ -200,7 +200,7 @@ where
     let mut finishing = false;
     poll_fn(|cx| {
         match meter.ordered(cx.waker()) {
-            Some(Order::Leave) if meter.waits_for_head() => return Poll::Ready(End::Evicted),
+            Some(Order::Leave) if meter.waits_for_a_whole_request() => return Poll::Ready(End::Evicted),
             Some(_) if !finishing => {
                 finishing = true;
                 finish(Pin::new(connection));

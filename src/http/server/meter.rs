@@ -31,6 +31,8 @@ pub(super) struct Meter {
     born: Instant,
     /// Requests being answered; more than one only over HTTP/2.
     busy: AtomicUsize,
+    /// Of these, how many still wait for the rest of their body.
+    receiving: AtomicUsize,
     /// Microseconds from `born` to where the present wait began.
     since: AtomicU64,
     /// That wait is for the rest of a head, rather than for a next request or the client's reading of an answer.
@@ -46,6 +48,7 @@ impl Meter {
         Self {
             born: Instant::now(),
             busy: AtomicUsize::new(0),
+            receiving: AtomicUsize::new(0),
             since: AtomicU64::new(0),
             in_head: AtomicBool::new(true),
             left_unread: AtomicBool::new(false),
@@ -80,6 +83,13 @@ impl Meter {
         Answering(self)
     }
 
+    /// A request's body is arriving for as long as the guard lives; its own deadline bounds that.
+    pub fn receiving(&self) -> Receiving<'_> {
+        self.stamp();
+        self.receiving.fetch_add(1, Relaxed);
+        Receiving(self)
+    }
+
     /// A body was refused, so the client may still be sending.
     pub fn leave_unread(&self) {
         self.left_unread.store(true, Relaxed);
@@ -93,6 +103,16 @@ impl Meter {
         self.busy.load(Relaxed) == 0 && self.in_head.load(Relaxed)
     }
 
+    /// Nothing that has arrived whole would be lost.
+    pub fn waits_for_a_whole_request(&self) -> bool {
+        self.waits_for_head() || self.only_receives()
+    }
+
+    fn only_receives(&self) -> bool {
+        let busy = self.busy.load(Relaxed);
+        busy > 0 && busy == self.receiving.load(Relaxed)
+    }
+
     /// When the present wait is too long; nothing while a request is being answered.
     pub fn wait_ends(&self, limits: &HttpLimits) -> Option<Instant> {
         let limit = if self.in_head.load(Relaxed) { limits.header } else { limits.idle };
@@ -101,7 +121,8 @@ impl Meter {
 
     /// Since when this connection could be asked to leave; nothing if it is being answered or was asked before.
     pub fn waiting_since(&self) -> Option<Instant> {
-        (self.busy.load(Relaxed) == 0 && self.order.load(Relaxed) == 0).then(|| self.since())
+        let waits = self.busy.load(Relaxed) == 0 || self.only_receives();
+        (waits && self.order.load(Relaxed) == 0).then(|| self.since())
     }
 
     pub fn order(&self, order: Order) {
@@ -136,5 +157,13 @@ impl Drop for Answering<'_> {
         self.0.stamp();
         self.0.in_head.store(false, Relaxed);
         self.0.busy.fetch_sub(1, Relaxed);
+    }
+}
+
+pub(super) struct Receiving<'a>(&'a Meter);
+
+impl Drop for Receiving<'_> {
+    fn drop(&mut self) {
+        self.0.receiving.fetch_sub(1, Relaxed);
     }
 }

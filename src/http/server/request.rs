@@ -40,7 +40,11 @@ where
     let (head, incoming) = request.into_parts();
     let version = head.version;
     let parts = client.parts(head);
-    let response = match receive(incoming, limits.body_bytes, deadline).await {
+    let received = {
+        let _receiving = (!incoming.is_end_stream()).then(|| client.meter.receiving());
+        receive(incoming, limits.body_bytes, deadline).await
+    };
+    let response = match received {
         Ok(body) => {
             let memo = Memo::of(&parts);
             let answer = client.shared.endpoint.get_response(Request::from_parts(parts, body));
