@@ -147,12 +147,13 @@ async fn a_password_with_nul_is_never_what_bcrypt_hashed_and_costs_the_same() {
 }
 
 #[tokio::test]
-async fn scrypt_takes_any_password() {
+async fn scrypt_takes_any_password_but_for_closing_nuls() {
     let (hasher, _) = hasher();
-    for password in ["", "\0", "ab\0ab", "日本語のパスワード", &"long ".repeat(10_000)] {
+    for password in ["", "ab\0ab", "日本語のパスワード", &"long ".repeat(10_000)] {
         let hash = hashed(&hasher, password).await;
         assert!(matches(&hasher, password, &hash).await);
         assert!(!matches(&hasher, &format!("{password}!"), &hash).await);
+        assert!(!matches(&hasher, &format!("{password}\0"), &hash).await);
     }
 }
 
@@ -336,11 +337,11 @@ proptest! {
 
     #[test]
     fn any_password_matches_its_own_hash_and_not_its_neighbours(password in any::<String>(), other in any::<String>()) {
+        prop_assume!(!password.ends_with('\0'));
         let desk = desk();
         let hash = desk.hash(password.as_bytes()).unwrap();
         prop_assert_eq!(verify(&password, &hash), Outcome::Match { renewal: None });
-        // HMAC, of which scrypt is made, pads a short key with NUL: a password's closing NULs are lost on it.
-        if other.trim_end_matches('\0') != password.trim_end_matches('\0') {
+        if other != password {
             prop_assert_eq!(verify(&other, &hash), Outcome::Mismatch);
         }
     }
