@@ -34,9 +34,9 @@ struct UserCreate {
     /// Addresses that differ only in case are one account.
     #[oai(validator(max_length = 254))]
     email: types::Email,
-    #[oai(validator(min_length = 8, max_length = 256))]
+    #[oai(validator(min_length = 8, max_length = 256, pattern = r"^[^\u0000]*$"))]
     password: types::Password,
-    #[oai(validator(max_length = 255), nullable)]
+    #[oai(validator(max_length = 255, pattern = r"^[^\u0000]*$"), nullable)]
     full_name: Option<String>,
 }
 
