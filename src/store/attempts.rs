@@ -109,6 +109,9 @@ impl Store {
                       SELECT FROM login_networks AS n WHERE n.account = $3 AND n.network = $4)) \
                   ORDER BY a.key FOR UPDATE OF a) AS asked \
             WHERE a.key = asked.key RETURNING 1";
+        if attempt.buckets.is_empty() {
+            return Ok(());
+        }
         let keys: Vec<&[u8]> = attempt.buckets.iter().map(|b| b.key.0.as_slice()).collect();
         let seconds: Vec<f64> = attempt.buckets.iter().map(|b| b.interval.as_secs_f64()).collect();
         let account_wide: Vec<bool> = attempt.buckets.iter().map(|b| b.scope == Scope::Account).collect();

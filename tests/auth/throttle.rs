@@ -216,6 +216,19 @@ async fn a_limit_that_is_off_costs_no_statement() {
     assert!(wire.statements().iter().all(|name| name == "users.find_by_email"), "{:?}", wire.statements());
 }
 
+#[tokio::test]
+async fn an_attempt_that_could_not_be_judged_costs_no_place() {
+    let app = TestApp::start_with(|e| limits(e, "2/60", "off", "off").with("DB_STATEMENT_TIMEOUT", "1")).await;
+    app.client.register("a@b.com", "secret123").await;
+    let holder = app.database.connect().await;
+    holder.batch_execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    for _ in 0..3 {
+        app.client.login("a@b.com", "secret123").await.assert_refusal(503);
+    }
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(app.client.login("a@b.com", "secret123").await.status, 200);
+}
+
 // A throttle of the test's own, on a service's store.
 fn throttle(burst: u32) -> Throttle {
     let rate = Limit::Rate { burst, interval: Duration::from_mins(1) };

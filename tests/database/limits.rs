@@ -50,6 +50,7 @@ async fn a_client_that_goes_away_leaves_neither_its_statement_nor_a_busy_connect
 
     until_running(&watcher, "users.find_by_email", 0).await;
     assert_eq!(app.client.get("/health").await.status, 200);
+    eventually("who hung up stands in the log", async || app.log().contains(r#""status":499"#)).await;
     holder.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(app.client.login("a@b.com", "secret123").await.status, 200);
 }

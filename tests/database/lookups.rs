@@ -139,17 +139,19 @@ async fn look_ups_read_an_index_however_many_users_there_are() {
         let row = watcher.query_one(SQL, &[]).await.unwrap();
         (row.get::<_, i64>(0), row.get::<_, i64>(1))
     };
-    assert_eq!(email_of(&store, 1).await.as_deref(), Some("u1@b.com"));
-    eventually("the filling and the first look-up are counted", async || counters().await.1 == 1).await;
-    let (scans, _) = counters().await;
+    // PostgreSQL 14 may lose a count on a busy machine, so what is waited for is asked for again and again.
+    let found = async || email_of(&store, 1).await.as_deref() == Some("u1@b.com");
+    eventually("the filling and a look-up are counted", async || found().await && counters().await.1 > 0).await;
+    let (scans, begin) = counters().await;
     for round in 0..10 {
         join_all((1..=20).map(|id| email_of(&store, 1000 * round + id))).await;
-        email_of(&store, 77).await;
     }
-    eventually("all look-ups read an index", async || counters().await == (scans, 211)).await;
+    eventually("look-ups read an index", async || found().await && counters().await.1 > begin + 100).await;
+    let (_, before) = counters().await;
     let email = Email::parse("U77@b.com").unwrap();
-    assert_eq!(store.find_by_email(&email).await.unwrap().unwrap().id, UserId(77));
-    eventually("the address is found by its index", async || counters().await == (scans, 212)).await;
+    let addressed = async || store.find_by_email(&email).await.unwrap().unwrap().id == UserId(77);
+    eventually("addresses read an index", async || addressed().await && counters().await.1 > before + 100).await;
+    assert_eq!(counters().await.0, scans, "nothing read the whole table");
 }
 
 #[tokio::test]
