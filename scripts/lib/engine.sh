@@ -29,7 +29,8 @@ engine_stop() { # folder
 
 # Makes a builder image out of Debian packages and this machine's own Rust: what others pull, in a place without a registry.
 engine_make_builder() { # tag work
-  local suite mirror sysroot part=lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')
+  local suite mirror sysroot part
+  part=lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')
   sysroot=$(rustc --print sysroot)
   suite=$(awk -F= '$1 == "VERSION_CODENAME" { print $2 }' /etc/os-release)
   # shellcheck disable=SC2016  # apt's own placeholders

@@ -12,6 +12,7 @@ laws=(
   nothing_is_named_latest
   no_path_of_one_machine
   scripts_are_strict
+  links_between_pages_lead_somewhere
 )
 
 # Prints the files of the project: tracked, or new and not ignored.
@@ -100,5 +101,18 @@ law_scripts_are_strict() {
       faults=1
     }
   done < <(project_files)
+  return "$faults"
+}
+
+law_links_between_pages_lead_somewhere() {
+  local file target faults=0
+  while IFS= read -r file; do
+    while IFS= read -r target; do
+      [[ -e $(dirname "$file")/${target%%#*} ]] || {
+        echo "$file: no $target"
+        faults=1
+      }
+    done < <(grep -oE '\]\([^)]+\)' "$file" | sed -E 's/^\]\(//; s/\)$//' | grep -vE '^(https?:|#|mailto:)' || true)
+  done < <(project_files | grep '\.md$')
   return "$faults"
 }
