@@ -50,7 +50,7 @@ settings_of() { # tag
 engine_build() { # tag context words…
   local name=$1 context=$2
   shift 2
-  docker buildx build --quiet --provenance=false --load --network none --tag "$name" --file "$context/Containerfile" \
+  docker buildx build --progress plain --provenance=false --load --network none --tag "$name" --file "$context/Containerfile" \
     --build-arg VERSION="$(project_value version)" --build-arg REVISION="$(project_revision)" \
     --build-arg SOURCE="$(project_value repository)" "$@" "$context"
 }
@@ -77,7 +77,7 @@ multi_stage_gives_the_same_binary() {
   local container
   make_elsewhere
   engine_make_builder localhost/builder "$WORK/builder"
-  (cd "$elsewhere" && mkdir -p .cargo && cargo vendor --locked --quiet --versioned-dirs vendor >.cargo/config.toml)
+  (cd "$elsewhere" && mkdir -p .cargo && cargo vendor --locked --versioned-dirs vendor >.cargo/config.toml)
   engine_build localhost/mini-api:compiled "$elsewhere" --build-arg BINARY=compiled --build-arg BUILDER=localhost/builder \
     --build-arg SOURCE_DATE_EPOCH="$(project_epoch)"
   container=$(docker create localhost/mini-api:compiled)
