@@ -116,6 +116,7 @@ impl Problem {
     pub fn cause(&self) -> Option<&str> {
         match self {
             Self::DatabaseUnavailable { cause } | Self::NotReady { cause } | Self::Internal { cause } => Some(cause),
+            Self::TimedOut => Some("the answer was not there within REQUEST_TIMEOUT"),
             _ => None,
         }
     }
