@@ -48,10 +48,10 @@ class Canvas:
 
 def goals_picture(about, verdicts):
     """Each goal on one line, scaled so that the goal is 1 and right is better; a line from the worst round to the best."""
-    left, right, top, step = 470, 150, 76, 30
+    left, right, top, step = 470, 150, 94, 30
     canvas = Canvas(1060, top + step * len(verdicts) + 44, "Mini API against its goals")
     canvas.text(20, 28, "Mini API against its goals", size=18, weight="bold")
-    canvas.text(20, 48, caption(about), size=12)
+    caption(canvas, about)
     longest = 3.0
     scale = (canvas.width - left - right) / longest
 
@@ -87,15 +87,15 @@ def rates_picture(about, me):
         for name in names
         if f"{name}/c{clients}" in me
     ]
-    left, top, step, gap = 120, 104, 24, 16
+    left, top, step, gap = 120, 124, 24, 16
     groups = len({clients for clients, _, _ in bars})
     canvas = Canvas(900, top + step * len(bars) + gap * groups + 46, "/users/me beside pgbench")
     canvas.text(20, 28, "Answers a second: /users/me over HTTP beside pgbench on the same PostgreSQL", size=18, weight="bold")
-    canvas.text(20, 48, caption(about), size=12)
+    caption(canvas, about)
     x = 20
     for label, colour in names.values():
-        canvas.bar(x, 62, 14, 14, colour)
-        canvas.text(x + 20, 74, label, size=12)
+        canvas.bar(x, 82, 14, 14, colour)
+        canvas.text(x + 20, 94, label, size=12)
         x += 48 + 7 * len(label)
     most = max(max(values) for _, _, values in bars)
     tick = 10_000 if most > 30_000 else 5_000 if most > 10_000 else 1_000
@@ -118,8 +118,7 @@ def rates_picture(about, me):
     return canvas.svg()
 
 
-def caption(about):
-    return (
-        f"{about.get('cores')} cores shared with PostgreSQL and the load generator, {about.get('cpu')}, {about.get('postgres')}; "
-        f"medians and min–max of {about.get('rounds')} rounds of {about.get('seconds')} s, {about.get('date', '')[:10]}"
-    )
+def caption(canvas, about):
+    """Two lines: what it ran on, and how often."""
+    canvas.text(20, 48, f"{about.get('cores')} cores of {about.get('cpu')} shared with PostgreSQL and the load generator; {about.get('postgres')}", size=12)
+    canvas.text(20, 65, f"medians and min–max of {about.get('rounds')} rounds of {about.get('seconds')} s, {about.get('date', '')[:10]}", size=12)
