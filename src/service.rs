@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     signal::unix::{SignalKind, signal},
     time::{Instant, sleep, timeout},
 };
@@ -35,6 +35,8 @@ use crate::{
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(10);
 /// How often rows of the throttle that mean nothing any more are removed.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
+/// Connections the system holds ready for us: thousands may come at once after a failover elsewhere.
+const BACKLOG: u32 = 4096;
 /// Between two attempts to reach a database that is still starting.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 
@@ -84,6 +86,7 @@ pub struct Service {
 
 impl Service {
     /// Listens at once, so that `/livez` answers while the database is still starting.
+    #[allow(clippy::unused_async, reason = "it spawns tasks, so it must be called inside the runtime")]
     pub async fn listen(settings: Settings, cost: Cost, log: Log) -> Result<Self, Fatal> {
         raise_descriptor_limit();
         let tokens = Tokens::new(&settings.tokens).map_err(|bad| Fatal::Settings(bad.0))?;
@@ -107,7 +110,7 @@ impl Service {
             let log = log.clone();
             Arc::new(move |event| tell(&log, event))
         };
-        let socket = bind("LISTEN_ADDR", settings.http.listen).await?;
+        let socket = bind("LISTEN_ADDR", settings.http.listen)?;
         let address = socket.local_addr().map_err(|e| Fatal::System(e.to_string()))?;
         let public = Listener {
             socket,
@@ -120,7 +123,7 @@ impl Service {
         let mut serving = vec![tokio::spawn(serve(public, stop.clone()))];
         let mut admin_address = None;
         if let Some(admin) = settings.http.admin {
-            let socket = bind("ADMIN_ADDR", admin).await?;
+            let socket = bind("ADMIN_ADDR", admin)?;
             admin_address = socket.local_addr().ok();
             let administration = Listener {
                 socket,
@@ -240,8 +243,15 @@ fn raise_descriptor_limit() {
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
-async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Fatal> {
-    TcpListener::bind(address).await.map_err(|error| {
+fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Fatal> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // So that a restart need not wait for the last one's connections to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error| {
         Fatal::System(format!(
             "{setting}: cannot listen on {address}: {error}; free that address or name another one in {setting}"
         ))
