@@ -72,6 +72,17 @@ async fn at_the_cap_the_one_idle_longest_leaves() {
 }
 
 #[tokio::test]
+async fn at_the_cap_one_whose_body_never_comes_leaves() {
+    let running = start(at_most(1)).await;
+    let mut slow = running.connect().await;
+    send(&mut slow, "POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 10\r\n\r\n").await;
+    // Told to go on: its head has arrived, and its body is waited for.
+    assert_eq!(reply(&mut slow).await.status, 100);
+    assert_eq!(running.get("/").await.ok(), "/");
+    assert!(rest(&mut slow).await.is_empty());
+}
+
+#[tokio::test]
 async fn at_the_cap_those_being_answered_stay_and_a_newcomer_waits() {
     let running = start(at_most(2)).await;
     let mut streams = Vec::new();
