@@ -78,3 +78,19 @@ async fn no_secret_is_in_any_line_of_a_start() {
     assert!(log.contains("service.listening") && log.contains("service.ready"), "{log}");
     assert!(!log.contains(crate::support::SECRET));
 }
+
+#[tokio::test]
+async fn an_outage_is_logged_when_it_begins_and_when_it_ends_and_no_request_that_asks_nothing_ends_it() {
+    let (app, wire) = TestApp::start_on_wire(|e| e).await;
+    wire.cut();
+    app.client.get("/health").await.assert_refusal(503);
+    app.client.get("/users/me").await.assert_refusal(401);
+    app.client.post_json("/auth/login", &serde_json::json!({})).await.assert_refusal(422);
+    app.client.get("/health").await.assert_refusal(503);
+    assert_eq!(app.logged("db.lost").len(), 1);
+    assert_eq!(app.logged("db.back").len(), 0);
+    wire.mend();
+    crate::support::wait::eventually("the database is back", async || app.client.get("/health").await.status == 200)
+        .await;
+    assert_eq!(app.logged("db.back").len(), 1);
+}
