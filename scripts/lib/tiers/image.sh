@@ -87,7 +87,8 @@ multi_stage_gives_the_same_binary() {
   container=$(docker create localhost/mini-api:compiled)
   docker cp "$container:/mini-api" "$WORK/compiled"
   docker rm "$container"
-  cmp "$WORK/compiled" <(binary_of_layout)
+  binary_of_layout >"$WORK/ours"
+  cmp "$WORK/compiled" "$WORK/ours"
 }
 
 # Starts the service in a container, locked down, over a throw-away cluster.
