@@ -11,7 +11,8 @@ use poem_openapi::{
 };
 
 use super::{
-    Call, Tag,
+    Tag,
+    app::Call,
     body::{Body, FORM, Fields, JSON, Parsed},
     problem::Problem,
     refusal::{Refused, Statuses},

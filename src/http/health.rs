@@ -4,7 +4,8 @@ use poem::web::Data;
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json, types::Example};
 
 use super::{
-    Call, Phase, Tag,
+    Tag,
+    app::{Call, Phase},
     problem::Problem,
     refusal::{Refused, Statuses},
 };

@@ -7,7 +7,7 @@ use poem_openapi::{
     types::{Example, ParseFromJSON as _},
 };
 
-use super::{Call, Tag, health::AnyRefusals, refusal::Refused};
+use super::{Tag, app::Call, health::AnyRefusals, refusal::Refused};
 
 /// Public keys, RFC 7517. Empty while tokens are signed with a shared secret.
 #[derive(Object)]

@@ -11,7 +11,8 @@ use poem_openapi::{
 };
 
 use super::{
-    Call, Tag,
+    Tag,
+    app::Call,
     bearer::BearerToken,
     problem::Problem,
     refusal::{Refused, Statuses},

@@ -1,8 +1,8 @@
-//! The throttle's rows: one function call admits or refuses, one statement gives back.
+//! The throttle's rows: one function call admits or refuses, one statement puts back.
 
 use std::time::Duration;
 
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::{Store, StoreError};
 use crate::auth::throttle::{Attempt, Scope};
@@ -23,6 +23,39 @@ pub enum Admission {
     Refused { scope: Scope, retry_after: Duration },
 }
 
+// Puts back what an attempt took, in the order in which every statement locks these rows. Where its owner was known
+// already the account-wide bucket was not asked and gets nothing back.
+macro_rules! put_back {
+    () => {
+        "UPDATE login_attempts AS a SET full_at = a.full_at - asked.seconds \
+         FROM (SELECT a.key, asked.seconds \
+               FROM unnest($1::bytea[], $2::float8[], $3::bool[]) AS asked (key, seconds, account_wide) \
+               JOIN login_attempts AS a USING (key) \
+               WHERE NOT (asked.account_wide AND EXISTS ( \
+                   SELECT FROM login_networks AS n WHERE n.account = $4 AND n.network = $5)) \
+               ORDER BY a.key FOR UPDATE OF a) AS asked \
+         WHERE a.key = asked.key"
+    };
+}
+
+// The buckets of an attempt, as columns for `unnest`.
+struct Columns<'a> {
+    keys: Vec<&'a [u8]>,
+    intervals: Vec<f64>,
+    account_wide: Vec<bool>,
+}
+
+impl<'a> From<&'a Attempt> for Columns<'a> {
+    fn from(attempt: &'a Attempt) -> Self {
+        let buckets = &attempt.buckets;
+        Self {
+            keys: buckets.iter().map(|b| b.key.0.as_slice()).collect(),
+            intervals: buckets.iter().map(|b| b.interval.as_secs_f64()).collect(),
+            account_wide: buckets.iter().map(|b| b.scope == Scope::Account).collect(),
+        }
+    }
+}
+
 impl Store {
     /// Takes a place from every bucket of the attempt, or from none and says which one is empty.
     pub async fn admit(&self, attempt: &Attempt) -> Result<Admission, StoreError> {
@@ -30,10 +63,8 @@ impl Store {
         if attempt.buckets.is_empty() {
             return Ok(Admission::Admitted);
         }
-        let keys: Vec<&[u8]> = attempt.buckets.iter().map(|b| b.key.0.as_slice()).collect();
+        let Columns { keys, intervals, account_wide } = attempt.into();
         let bursts: Vec<f64> = attempt.buckets.iter().map(|b| f64::from(b.burst)).collect();
-        let intervals: Vec<f64> = attempt.buckets.iter().map(|b| b.interval.as_secs_f64()).collect();
-        let account_wide: Vec<bool> = attempt.buckets.iter().map(|b| b.scope == Scope::Account).collect();
         let connection = self.connection().await?;
         let answer = connection
             .bounded(connection.query_typed_one(
@@ -57,77 +88,50 @@ impl Store {
         }))
     }
 
-    /// After a good login: the places come back, and the network is one its owner is known in. Where it was known before,
-    /// the account-wide bucket was not asked and gets nothing back.
+    /// After a good login: the places come back, and the network is one its owner is known in.
     pub async fn forgive(&self, attempt: &Attempt) -> Result<(), StoreError> {
-        const SQL: &str = "/* attempts.forgive */ \
-            WITH back AS ( \
-                UPDATE login_attempts AS a SET full_at = a.full_at - asked.seconds \
-                FROM (SELECT a.key, asked.seconds \
-                      FROM unnest($1::bytea[], $2::float8[], $6::bool[]) AS asked (key, seconds, account_wide) \
-                      JOIN login_attempts AS a USING (key) \
-                      WHERE NOT (asked.account_wide AND EXISTS ( \
-                          SELECT FROM login_networks AS n WHERE n.account = $3 AND n.network = $4)) \
-                      ORDER BY a.key FOR UPDATE OF a) AS asked \
-                WHERE a.key = asked.key \
-            ), stale AS ( \
-                DELETE FROM login_networks WHERE account = $3 AND network IN ( \
-                    SELECT network FROM login_networks WHERE account = $3 AND network <> $4 \
-                    ORDER BY last_seen DESC OFFSET $5 - 1) \
+        const SQL: &str = concat!(
+            "/* attempts.forgive */ WITH back AS (",
+            put_back!(),
+            "), stale AS ( \
+                DELETE FROM login_networks WHERE account = $4 AND network IN ( \
+                    SELECT network FROM login_networks WHERE account = $4 AND network <> $5 \
+                    ORDER BY last_seen DESC OFFSET $6 - 1) \
             ) \
-            INSERT INTO login_networks AS n (account, network) VALUES ($3, $4) \
+            INSERT INTO login_networks AS n (account, network) VALUES ($4, $5) \
             ON CONFLICT (account, network) DO UPDATE SET last_seen = now() \
-            WHERE n.last_seen < now() - interval '1 hour'";
-        let keys: Vec<&[u8]> = attempt.buckets.iter().map(|b| b.key.0.as_slice()).collect();
-        let seconds: Vec<f64> = attempt.buckets.iter().map(|b| b.interval.as_secs_f64()).collect();
-        let account_wide: Vec<bool> = attempt.buckets.iter().map(|b| b.scope == Scope::Account).collect();
-        let connection = self.connection().await?;
-        let answer = connection
-            .bounded(connection.query_typed(
-                SQL,
-                &[
-                    (&keys, Type::BYTEA_ARRAY),
-                    (&seconds, Type::FLOAT8_ARRAY),
-                    (&attempt.account.0.as_slice(), Type::BYTEA),
-                    (&attempt.network.0.as_slice(), Type::BYTEA),
-                    (&NETWORKS_PER_ACCOUNT, Type::INT8),
-                    (&account_wide, Type::BOOL_ARRAY),
-                ],
-            ))
-            .await;
-        connection.settle(answer).map(drop)
+            WHERE n.last_seen < now() - interval '1 hour'"
+        );
+        self.put_back(SQL, attempt, &[(&NETWORKS_PER_ACCOUNT, Type::INT8)]).await
     }
 
     /// The places come back, for an attempt that was never judged because we could not.
     pub async fn give_back(&self, attempt: &Attempt) -> Result<(), StoreError> {
-        const SQL: &str = "/* attempts.give_back */ \
-            UPDATE login_attempts AS a SET full_at = a.full_at - asked.seconds \
-            FROM (SELECT a.key, asked.seconds \
-                  FROM unnest($1::bytea[], $2::float8[], $5::bool[]) AS asked (key, seconds, account_wide) \
-                  JOIN login_attempts AS a USING (key) \
-                  WHERE NOT (asked.account_wide AND EXISTS ( \
-                      SELECT FROM login_networks AS n WHERE n.account = $3 AND n.network = $4)) \
-                  ORDER BY a.key FOR UPDATE OF a) AS asked \
-            WHERE a.key = asked.key RETURNING 1";
+        const SQL: &str = concat!("/* attempts.give_back */ ", put_back!(), " RETURNING 1");
         if attempt.buckets.is_empty() {
             return Ok(());
         }
-        let keys: Vec<&[u8]> = attempt.buckets.iter().map(|b| b.key.0.as_slice()).collect();
-        let seconds: Vec<f64> = attempt.buckets.iter().map(|b| b.interval.as_secs_f64()).collect();
-        let account_wide: Vec<bool> = attempt.buckets.iter().map(|b| b.scope == Scope::Account).collect();
+        self.put_back(SQL, attempt, &[]).await
+    }
+
+    async fn put_back(
+        &self,
+        sql: &str,
+        attempt: &Attempt,
+        more: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<(), StoreError> {
+        let Columns { keys, intervals, account_wide } = attempt.into();
+        let (account, network) = (attempt.account.0.as_slice(), attempt.network.0.as_slice());
+        let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> = vec![
+            (&keys, Type::BYTEA_ARRAY),
+            (&intervals, Type::FLOAT8_ARRAY),
+            (&account_wide, Type::BOOL_ARRAY),
+            (&account, Type::BYTEA),
+            (&network, Type::BYTEA),
+        ];
+        parameters.extend_from_slice(more);
         let connection = self.connection().await?;
-        let answer = connection
-            .bounded(connection.query_typed(
-                SQL,
-                &[
-                    (&keys, Type::BYTEA_ARRAY),
-                    (&seconds, Type::FLOAT8_ARRAY),
-                    (&attempt.account.0.as_slice(), Type::BYTEA),
-                    (&attempt.network.0.as_slice(), Type::BYTEA),
-                    (&account_wide, Type::BOOL_ARRAY),
-                ],
-            ))
-            .await;
+        let answer = connection.bounded(connection.query_typed(sql, &parameters)).await;
         connection.settle(answer).map(drop)
     }
 
