@@ -179,7 +179,7 @@ pub struct Database {
     pub migrate_on_start: bool,
     /// `DB_POOL_SIZE`, default 8: connections for everything but look-ups by id.
     pub pool_size: NonZeroUsize,
-    /// `DB_LOOKUP_CONNECTIONS`, default 1: connections that share merged look-ups by id.
+    /// `DB_LOOKUP_CONNECTIONS`, default 2: connections that share merged look-ups by id.
     pub lookup_connections: NonZeroUsize,
     /// `DB_CONNECT_TIMEOUT`, default 5.
     pub connect_timeout: Duration,

@@ -165,15 +165,8 @@ fn print(text: &str) -> Result<(), Failure> {
     std::io::stdout().write_all(text.as_bytes()).map_err(|e| Failure(exit::IO, e.to_string()))
 }
 
-// Half of the cores, at least one: the other half is for what requests wait for, the hashes and often the database. On
-// two cores one thread answers a third more requests than two, which wake and rob each other (bench/README.md).
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.div_ceil(2))
-        .enable_all()
-        .build()
-        .map_err(|e| Failure(exit::OS, e.to_string()))
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| Failure(exit::OS, e.to_string()))
 }
 
 fn faults(faults: &config::Faults) -> Failure {

@@ -17,7 +17,7 @@ use crate::{
     },
     config,
     service::Fatal,
-    store::{Account, SchemaState, Store, StoreError},
+    store::{Account, MigrateError, SchemaState, Store, StoreError},
     telemetry::{Event, Log, Subject},
     user::{Email, NewPassword, PasswordHash},
 };
@@ -72,10 +72,14 @@ pub struct Shown(Account);
 pub async fn act(database: &config::Database, address: &str, action: Action, log: &Log) -> Result<Shown, Refused> {
     let email = Email::parse(address).map_err(|invalid| Refused::Address(invalid.0))?;
     let store = Store::new(database).map_err(|why| Refused::Fatal(Fatal::Settings(why)))?;
-    if store.schema_state().await? == SchemaState::Behind {
-        let why = "the schema lacks migrations of this release: run mini-api migrate first";
-        return Err(Refused::Fatal(Fatal::Settings(why.into())));
-    }
+    let pseudonym_key = match store.schema_state().await? {
+        SchemaState::Ready { pseudonym_key } => pseudonym_key,
+        SchemaState::TooNew { oldest } => return Err(Refused::Fatal(MigrateError::TooNew { oldest }.into())),
+        SchemaState::Behind => {
+            let why = "the schema lacks migrations of this release: run mini-api migrate first";
+            return Err(Refused::Fatal(Fatal::Settings(why.into())));
+        }
+    };
     let event = match &action {
         Action::Show => None,
         Action::Disable => Some(Event::UserDisabled),
@@ -96,7 +100,7 @@ pub async fn act(database: &config::Database, address: &str, action: Action, log
     let account = account.ok_or(Refused::NoSuchUser)?;
     if let Some(event) = event {
         // The same pseudonym as in the service's log, so that one account's story can be put together.
-        let throttle = Throttle::new(&store.pseudonym_key().await?, no_limits());
+        let throttle = Throttle::new(&pseudonym_key, no_limits());
         log.security(event, &Subject { account: Some(throttle.account(&email).0.into()), ..Subject::default() });
     }
     Ok(Shown(account))

@@ -171,27 +171,34 @@ impl Service {
 
     // The key for the throttle, or why it is worth waiting.
     async fn prepare(&self) -> Result<Result<Vec<u8>, String>, Fatal> {
-        let store = &self.app.store;
-        let state = match store.schema_state().await {
-            Ok(state) => state,
-            Err(error) => return Ok(Err(error.to_string())),
+        let state = match self.app.store.schema_state().await {
+            Ok(SchemaState::Behind) if self.settings.database.migrate_on_start => match self.migrate().await? {
+                Ok(()) => self.app.store.schema_state().await,
+                Err(why) => return Ok(Err(why)),
+            },
+            state => state,
         };
         match state {
-            SchemaState::Ready => {}
-            SchemaState::TooNew { oldest } => return Err(MigrateError::TooNew { oldest }.into()),
-            SchemaState::Behind if !self.settings.database.migrate_on_start => {
-                return Ok(Err("the schema lacks migrations of this release and MIGRATE_ON_START is false".into()));
+            Ok(SchemaState::Ready { pseudonym_key }) => Ok(Ok(pseudonym_key)),
+            Ok(SchemaState::TooNew { oldest }) => Err(MigrateError::TooNew { oldest }.into()),
+            Ok(SchemaState::Behind) => {
+                Ok(Err("the schema lacks migrations of this release and MIGRATE_ON_START is false".into()))
             }
-            SchemaState::Behind => match store.migrate().await {
-                Ok(migrated) => {
-                    let applied = migrated.applied.join(", ");
-                    self.app.log.service(Event::SchemaMigrated, &[("applied", (&applied).into())]);
-                }
-                Err(MigrateError::Store(StoreError::Unavailable(why))) => return Ok(Err(why)),
-                Err(error) => return Err(error.into()),
-            },
+            Err(error) => Ok(Err(error.to_string())),
         }
-        Ok(store.pseudonym_key().await.map_err(|error| error.to_string()))
+    }
+
+    // Whether the schema is up to date now, or why it is worth waiting.
+    async fn migrate(&self) -> Result<Result<(), String>, Fatal> {
+        match self.app.store.migrate().await {
+            Ok(migrated) => {
+                let applied = migrated.applied.join(", ");
+                self.app.log.service(Event::SchemaMigrated, &[("applied", (&applied).into())]);
+                Ok(Ok(()))
+            }
+            Err(MigrateError::Store(StoreError::Unavailable(why))) => Ok(Err(why)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Serves until told to stop by SIGTERM or SIGINT, then drains; a second signal ends the wait.

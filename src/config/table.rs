@@ -109,7 +109,7 @@ settings! {
             "The authorities believed by `verify-ca` and `verify-full`; the image has none of its own. With `require`, as in libpq, it means `verify-ca`.";
         DB_POOL_SIZE: whole(1, 1000), "8",
             "Connections for everything but look-ups by id.";
-        DB_LOOKUP_CONNECTIONS: whole(1, 64), "1",
+        DB_LOOKUP_CONNECTIONS: whole(1, 64), "2",
             "Connections that share merged look-ups by id.";
         DB_CONNECT_TIMEOUT: seconds(1, 3600), "5",
             "The longest wait for a connection, for each host.";

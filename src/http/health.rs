@@ -103,7 +103,7 @@ impl HealthApi {
             Phase::Ready => {}
         }
         match call.app.store.schema_state().await? {
-            SchemaState::Ready => Ok(Healthy::Healthy(Json(Health::example()))),
+            SchemaState::Ready { .. } => Ok(Healthy::Healthy(Json(Health::example()))),
             SchemaState::Behind => Err(not_ready("the schema lacks migrations of this release").into()),
             SchemaState::TooNew { oldest } => {
                 Err(not_ready(&format!("the schema needs mini-api {oldest} or later")).into())

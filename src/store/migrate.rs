@@ -3,7 +3,7 @@
 //! All of it happens in one transaction under one transaction lock: replicas that start together wait for each other, a
 //! failure changes nothing, and a pooler in transaction mode may stand between.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::atomic::Ordering, time::Duration};
 
 use refinery_core::{
     AsyncMigrate, Migration, Runner,
@@ -12,7 +12,7 @@ use refinery_core::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::timeout;
-use tokio_postgres::{Client, Transaction, types::Type};
+use tokio_postgres::{Client, Transaction, error::SqlState, types::Type};
 
 use super::{Answer, Store, StoreError, explain, servers::Servers};
 
@@ -29,8 +29,8 @@ const PSEUDONYM_KEY_BYTES: usize = 32;
 /// Where the schema stands, as this binary sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaState {
-    /// Everything this binary needs is there.
-    Ready,
+    /// Everything this binary needs is there; also the key that all replicas make pseudonyms with.
+    Ready { pseudonym_key: Vec<u8> },
     /// Migrations of this binary are missing.
     Behind,
     /// A migration says that only a newer binary can live with it.
@@ -86,21 +86,35 @@ impl fmt::Display for MigrateError {
 impl Store {
     /// Compares the schema with this binary; changes nothing.
     pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
-        const EXISTS: &str = "/* schema.exists */ SELECT to_regclass('refinery_schema_history') IS NOT NULL \
-            AND to_regclass('schema_compatibility') IS NOT NULL";
+        const EXISTS: &str = "/* schema.exists */ SELECT to_regclass('schema_compatibility') IS NOT NULL";
+        // All in one: each round trip is paid by every start.
         const STATE: &str = "/* schema.state */ SELECT (SELECT coalesce(max(version), 0) FROM refinery_schema_history), \
-            (SELECT coalesce(array_agg(oldest_binary), '{}') FROM schema_compatibility)";
+            (SELECT coalesce(array_agg(oldest_binary), '{}') FROM schema_compatibility), \
+            (SELECT value FROM service_keys WHERE name = $1)";
         let connection = self.connection().await?;
-        let answer = connection.bounded(connection.query_typed_one(EXISTS, &[])).await;
-        let answer = match answer {
-            Answer::InTime(Ok(row)) if row.get::<_, bool>(0) => {
-                connection.bounded(connection.query_typed_one(STATE, &[])).await
+        // PostgreSQL logs a missing table as an error: one is enough while somebody else is awaited to migrate.
+        if self.0.schema_missing.load(Ordering::Relaxed) {
+            let answer = connection.bounded(connection.query_typed_one(EXISTS, &[])).await;
+            match answer {
+                Answer::InTime(Ok(row)) if row.get::<_, bool>(0) => {}
+                Answer::InTime(Ok(_)) => return Ok(SchemaState::Behind),
+                other => return connection.settle(other).map(|_| SchemaState::Behind),
             }
-            Answer::InTime(Ok(_)) => return Ok(SchemaState::Behind),
-            other => other,
-        };
+        }
+        let answer = connection.bounded(connection.query_typed_one(STATE, &[(&PSEUDONYM_KEY, Type::TEXT)])).await;
+        let missing = matches!(&answer, Answer::InTime(Err(error)) if error.code() == Some(&SqlState::UNDEFINED_TABLE));
+        self.0.schema_missing.store(missing, Ordering::Relaxed);
+        if missing {
+            return Ok(SchemaState::Behind);
+        }
         let row = connection.settle(answer)?;
-        Ok(judge(row.get(0), &row.get::<_, Vec<String>>(1)))
+        Ok(match judge(row.get(0), &row.get::<_, Vec<String>>(1)) {
+            Standing::TooNew { oldest } => SchemaState::TooNew { oldest },
+            Standing::Behind => SchemaState::Behind,
+            Standing::Ready => row
+                .get::<_, Option<Vec<u8>>>(2)
+                .map_or(SchemaState::Behind, |pseudonym_key| SchemaState::Ready { pseudonym_key }),
+        })
     }
 
     /// Applies what is missing, over `MIGRATE_DATABASE_URL` where there is one.
@@ -116,14 +130,6 @@ impl Store {
         drop(client);
         let _ = timeout(Duration::from_secs(1), driver).await;
         migrated
-    }
-
-    /// The key that all replicas make pseudonyms with.
-    pub async fn pseudonym_key(&self) -> Result<Vec<u8>, StoreError> {
-        const SQL: &str = "/* service_keys.read */ SELECT value FROM service_keys WHERE name = $1";
-        let connection = self.connection().await?;
-        let answer = connection.bounded(connection.query_typed_one(SQL, &[(&PSEUDONYM_KEY, Type::TEXT)])).await;
-        connection.settle(answer).map(|row| row.get(0))
     }
 }
 
@@ -170,8 +176,8 @@ async fn floor(transaction: &Transaction<'_>) -> Result<Option<String>, tokio_po
     let rows = transaction.query_typed("SELECT oldest_binary FROM schema_compatibility ORDER BY 1", &[]).await?;
     let floors: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     Ok(match judge(i32::MAX, &floors) {
-        SchemaState::TooNew { oldest } => Some(oldest),
-        SchemaState::Ready | SchemaState::Behind => None,
+        Standing::TooNew { oldest } => Some(oldest),
+        Standing::Ready | Standing::Behind => None,
     })
 }
 
@@ -184,13 +190,21 @@ async fn add_key(transaction: &Transaction<'_>) -> Result<(), tokio_postgres::Er
     Ok(())
 }
 
-fn judge(applied: i32, floors: &[String]) -> SchemaState {
+// What the numbers say.
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    Ready,
+    Behind,
+    TooNew { oldest: String },
+}
+
+fn judge(applied: i32, floors: &[String]) -> Standing {
     let own = version(crate::VERSION);
     if let Some(oldest) = floors.iter().filter(|floor| version(floor) > own).max_by_key(|floor| version(floor)) {
-        return SchemaState::TooNew { oldest: oldest.clone() };
+        return Standing::TooNew { oldest: oldest.clone() };
     }
     let newest = embedded::migrations::runner().get_migrations().iter().map(Migration::version).max();
-    if newest.is_some_and(|newest| applied < newest) { SchemaState::Behind } else { SchemaState::Ready }
+    if newest.is_some_and(|newest| applied < newest) { Standing::Behind } else { Standing::Ready }
 }
 
 // Channels (`-rc.1`) do not count: a candidate lives with the schema of its release.
@@ -266,9 +280,9 @@ mod tests {
 
     #[test]
     fn only_an_older_binary_is_refused() {
-        assert_eq!(judge(99, &[crate::VERSION.into(), "0.1.0".into()]), SchemaState::Ready);
-        assert_eq!(judge(99, &["999.0.0".into()]), SchemaState::TooNew { oldest: "999.0.0".into() });
-        assert_eq!(judge(0, &[]), SchemaState::Behind);
+        assert_eq!(judge(99, &[crate::VERSION.into(), "0.1.0".into()]), Standing::Ready);
+        assert_eq!(judge(99, &["999.0.0".into()]), Standing::TooNew { oldest: "999.0.0".into() });
+        assert_eq!(judge(0, &[]), Standing::Behind);
     }
 
     #[test]

@@ -60,6 +60,8 @@ struct Inner {
     lookups: Lookups,
     servers: Servers,
     settings: config::Database,
+    // What was last seen of the tables.
+    schema_missing: AtomicBool,
 }
 
 /// How long the server is asked to stop a statement that nobody waits for any more.
@@ -88,7 +90,13 @@ impl Store {
             .build()
             .map_err(|e| format!("the connection pool cannot be made: {e}"))?;
         let lookups = Lookups::start(settings, &servers);
-        Ok(Self(Arc::new(Inner { pool, lookups, servers, settings: settings.clone() })))
+        Ok(Self(Arc::new(Inner {
+            pool,
+            lookups,
+            servers,
+            settings: settings.clone(),
+            schema_missing: AtomicBool::new(false),
+        })))
     }
 
     /// Whether PostgreSQL answers.

@@ -290,3 +290,16 @@ async fn a_stored_password_is_a_scrypt_string_and_nothing_else_keeps_it() {
     assert!(hash.starts_with("$scrypt$ln="), "{hash}");
     assert!(!app.database.rows("SELECT users::text FROM users").await[0][0].contains("horse"));
 }
+
+// A restored table whose sequence lags behind it: the address is free, the number is not.
+#[tokio::test]
+async fn a_number_that_is_taken_is_our_fault_and_not_a_taken_address() {
+    let app = TestApp::start().await;
+    app.client.register("a@b.com", "secret123").await;
+    app.database.execute("ALTER SEQUENCE users_id_seq RESTART WITH 1").await;
+    let answer = app.client.register("c@d.com", "secret123").await;
+    answer.assert_refusal(500);
+    assert!(!answer.text().contains("users_pkey"), "nothing internal is shown: {}", answer.text());
+    assert!(app.log().contains("users_pkey"), "the cause is in the log: {}", app.log());
+    assert_eq!(app.client.register("c@d.com", "secret123").await.status, 201, "the next number is free");
+}

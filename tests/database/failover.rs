@@ -5,7 +5,7 @@ use mini_api::user::UserId;
 
 use super::{UNREACHABLE, lock_users, until_running};
 use crate::support::{
-    Database, TestApp,
+    Database, Environment, TestApp,
     cluster::{Cluster, Stop},
     wait::{PATIENCE, eventually},
 };
@@ -30,8 +30,12 @@ impl Pair {
     }
 
     async fn service(&self) -> TestApp {
+        self.service_with(|environment| environment).await
+    }
+
+    async fn service_with(&self, change: impl FnOnce(Environment) -> Environment) -> TestApp {
         let database = Database { name: "app".into(), url: self.both.clone() };
-        TestApp::start_on(database, |environment| environment.with("DB_CONNECT_TIMEOUT", "2")).await.unwrap()
+        TestApp::start_on(database, |environment| change(environment.with("DB_CONNECT_TIMEOUT", "2"))).await.unwrap()
     }
 
     // Waits until the standby has what the primary has.
@@ -133,7 +137,7 @@ async fn the_first_write_a_demoted_server_refuses_makes_the_service_leave_it() {
 #[tokio::test]
 async fn look_ups_leave_a_demoted_server_even_while_they_are_busy() {
     let pair = Pair::start().await;
-    let app = pair.service().await;
+    let app = pair.service_with(|environment| environment.with("DB_LOOKUP_CONNECTIONS", "1")).await;
     let token = app.token_of("a@b.com", "secret123").await;
     pair.caught_up().await;
     assert_eq!(app.client.get_as("/users/me", &token).await.json()["full_name"], serde_json::Value::Null);

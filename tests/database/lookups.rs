@@ -10,7 +10,9 @@ use crate::support::{Database, Environment, database::cluster_url, wait::eventua
 // A store on a database with that many users: user N is uN@b.com.
 async fn with_users(count: i32) -> (Database, Store) {
     let database = Database::create().await;
-    let store = store(&Environment::new(&database.url).with("DB_STATEMENT_TIMEOUT", "60"));
+    // One connection, so that a test can hold up all look-ups by one lock.
+    let environment = Environment::new(&database.url).with("DB_STATEMENT_TIMEOUT", "60");
+    let store = store(&environment.with("DB_LOOKUP_CONNECTIONS", "1"));
     store.migrate().await.unwrap();
     let sql = format!(
         "INSERT INTO users (email, password_hash) SELECT 'u' || n || '@b.com', 'x' FROM generate_series(1, {count}) AS n; \

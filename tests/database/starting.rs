@@ -3,6 +3,7 @@ use crate::support::{
     Environment,
     cluster::Cluster,
     process::{Process, status},
+    run,
     wait::eventually,
 };
 
@@ -75,4 +76,18 @@ async fn a_start_that_times_out_does_not_depend_on_the_database_answering() {
     let ended = service.ended().await;
     assert_eq!(ended.code, Some(69), "{}", ended.output);
     assert!(!ended.output.contains(UNREACHABLE), "{}", ended.output);
+}
+
+// PostgreSQL logs a question for a table that is not there as an error.
+#[tokio::test]
+async fn waiting_for_somebody_to_migrate_does_not_fill_the_log_of_the_database() {
+    let mut cluster = Cluster::create();
+    cluster.set("log_statement", "all");
+    cluster.run().await;
+    let database = cluster.url("postgres");
+    let waiting = Process::start(&Environment::new(&database).with("MIGRATE_ON_START", "false"));
+    eventually("it has asked some times", async || cluster.log().matches("schema.exists").count() >= 5).await;
+    assert_eq!(cluster.log().matches("ERROR:").count(), 1, "{}", cluster.log());
+    run(&Environment::new(&database), &["migrate"]).await.assert_code(0);
+    waiting.ready().await;
 }

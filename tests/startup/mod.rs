@@ -94,6 +94,8 @@ async fn a_schema_that_needs_a_newer_binary_ends_the_start_with_a_sentence_and_e
     assert!(served.output.contains(&sentence), "{}", served.output);
     let migrated = run(&environment, &["migrate"]).await;
     assert_eq!(migrated.assert_code(78).err, format!("mini-api: {sentence}\n"));
+    let operated = run(&environment, &["user", "disable", "a@b.com"]).await;
+    assert_eq!(operated.assert_code(78).err, format!("mini-api: {sentence}\n"));
 }
 
 #[tokio::test]
@@ -103,4 +105,23 @@ async fn a_service_whose_schema_became_too_new_goes_on_but_is_not_ready() {
     app.database.execute("INSERT INTO schema_compatibility VALUES (2, '99.0.0')").await;
     app.client.get("/readyz").await.assert_problem(503, "The service is not ready");
     assert_eq!(app.client.me(&token).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_lock_timeout_meant_for_requests_does_not_cut_a_migration_that_waits_its_turn() {
+    let database = Database::create().await;
+    let limit = format!("ALTER DATABASE {} SET lock_timeout = '50ms'", database.name);
+    database.execute(&limit).await;
+    let first = database.connect().await;
+    // The number of src/store/migrate.rs: a replica that migrates.
+    first.batch_execute("BEGIN; SELECT pg_advisory_xact_lock(x'6d696e695f6170'::bigint)").await.unwrap();
+    let second = Process::start(&Environment::new(&database.url));
+    eventually("the second waits far longer than the limit", async || {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+            AND wait_event_type = 'Lock' AND now() - query_start > interval '500ms'";
+        database.value(waiting).await == "1"
+    })
+    .await;
+    first.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(second.ready().await.get("/readyz").await.status, 200);
 }

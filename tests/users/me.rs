@@ -242,10 +242,12 @@ async fn a_token_of_the_reference_service_is_valid() {
 
 #[tokio::test]
 async fn one_request_costs_one_statement_and_an_invalid_token_none() {
-    let (app, wire) = TestApp::start_on_wire(|e| e).await;
+    let (app, wire) = TestApp::start_on_wire(|e| e.with("DB_LOOKUP_CONNECTIONS", "2")).await;
     let token = app.token_of("a@b.com", "secret123").await;
-    // The first on a connection also prepares the statement.
-    app.client.me(&token).await;
+    // The first on each connection also prepares the statement.
+    for _ in 0..2 {
+        app.client.me(&token).await;
+    }
     for _ in 0..3 {
         wire.listen_anew();
         assert_eq!(app.client.me(&token).await.status, 200);

@@ -40,7 +40,7 @@ fn two_secrets_are_enough_and_the_rest_has_the_documented_defaults() {
     assert_eq!(postgres.get_target_session_attrs(), TargetSessionAttrs::Any);
     assert!(s.database.server.tls == DatabaseTls::Prefer);
     assert!(s.database.migrate_on_start && s.database.migrate_server.is_none());
-    assert_eq!((s.database.pool_size.get(), s.database.lookup_connections.get()), (8, 1));
+    assert_eq!((s.database.pool_size.get(), s.database.lookup_connections.get()), (8, 2));
     assert_eq!(s.tokens.lifetime, Duration::from_hours(1));
     assert!(matches!(&s.tokens.signing, SigningKey::Hmac(HmacAlgorithm::Hs256, k) if k.expose() == SECRET.as_bytes()));
     assert!(s.passwords.rehash_legacy && s.passwords.slots.is_none());
