@@ -62,6 +62,11 @@ def judge(rounds) -> list:
         lambda a, b: f"{a:.2f} ms of {b:.2f} ms",
     )
     ratio(
+        "– of p99 beside a bare scrypt loop elsewhere", 2, False,
+        series(rounds, "flood", "open/flood", "p99_ms"), series(rounds, "flood", "open/loop", "p99_ms"),
+        lambda a, b: f"{a:.2f} ms of {b:.2f} ms",
+    )
+    ratio(
         "`/users/me` keeps at saturation", 0.6, True, series(rounds, "flood", "me/both", "rate"),
         series(rounds, "flood", "me/alone", "rate"), per_second,
     )

@@ -71,6 +71,7 @@ postgres_create() { # folder
 }
 
 # Starts a cluster on a free port of 127.0.0.1. MODE is `safe` (a crash loses nothing) or `fast` (for tests that throw it away).
+# PG_OPTIONS may hold more `-c name=value`.
 postgres_start() { # folder mode
   local folder=$1 mode=$2 port options major
   major=$(<"$folder/data/PG_VERSION")
@@ -81,6 +82,7 @@ postgres_start() { # folder mode
   for _ in 1 2 3 4 5; do
     port=$(free_port)
     options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=300"
+    options+=${PG_OPTIONS:+ $PG_OPTIONS}
     [[ $mode == fast ]] && options+=" -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
     if postgres_program pg_ctl start -s -w -t 60 -D "$folder/data" -o "$options" >"$folder/log" 2>&1; then
       echo "$port" >"$folder/port"

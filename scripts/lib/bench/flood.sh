@@ -20,12 +20,25 @@ during_flood() { # variant of the command, variant of the flood, seconds, comman
   record flood "$flood" "$(<"$WORK/flood.json")"
 }
 
+# Records /users/me at 1,000/s beside a bare scrypt loop that is not the service's: what the kernel alone makes of it.
+beside_a_loop() { # seconds
+  local pid result
+  # A session of its own, as the service has one.
+  setsid "$LOAD" scrypt --threads "$(nproc)" --seconds "$(($1 + 2))" --nice 19 >/dev/null &
+  pid=$!
+  sleep 1
+  result=$(open_loop "$1")
+  wait "$pid"
+  record flood open/loop "$result"
+}
+
 measure_flood() {
   local round seconds=$((SECONDS_A_TURN * 2))
   serve bench
   wrk_on /users/me 32 "$SECONDS_A_TURN" >/dev/null
   for ((round = 1; round <= ROUNDS; round++)); do
     record flood open/quiet "$(open_loop "$seconds")"
+    beside_a_loop "$seconds"
     during_flood open/flood logins/open "$seconds" open_loop "$seconds"
     record flood me/alone "$(wrk_on /users/me 32 "$seconds")"
     record flood logins/alone "$(flood "$ROWS" 16 "$seconds")"
