@@ -165,8 +165,16 @@ fn print(text: &str) -> Result<(), Failure> {
     std::io::stdout().write_all(text.as_bytes()).map_err(|e| Failure(exit::IO, e.to_string()))
 }
 
+// Half of the cores, at least one: the other half is for what requests wait for, the hashes and often the database. More
+// threads wake and rob each other, and in a flood of logins their slowest answers take ten times as long
+// (bench/README.md).
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| Failure(exit::OS, e.to_string()))
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.div_ceil(2))
+        .enable_all()
+        .build()
+        .map_err(|e| Failure(exit::OS, e.to_string()))
 }
 
 fn faults(faults: &config::Faults) -> Failure {
