@@ -28,6 +28,12 @@ setup_cross() {
   setup_zig
 }
 
+# emulator: runs what was built for aarch64 on another machine.
+setup_emulator() {
+  if command -v qemu-aarch64-static >/dev/null; then return 0; fi
+  apt_install qemu-user-static
+}
+
 # Installs the standard library for a target; without rustup, Debian's sources of it, to be compiled along.
 setup_target() { # target
   if [[ -d $(rustc --print sysroot)/lib/rustlib/$1/lib ]]; then return 0; fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# static: the binary that is shipped, looked at from outside.
+# static: the binary that is shipped, looked at from outside; with --full also the one for aarch64, run by an emulator.
 # shellcheck source=scripts/lib/tier.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../tier.sh"
 # shellcheck source=scripts/lib/static.sh
@@ -14,8 +14,8 @@ names_no_folder() { # file
 }
 
 # Fails unless the binary says which version it is and which commit it was built from.
-tells_version() { # file
-  [[ $("$1" version) == "mini-api $(project_value version) ($revision)" ]] || die "it says: $("$1" version)"
+tells_version() { # [emulator] file
+  [[ $("$@" version) == "mini-api $(project_value version) ($revision)" ]] || die "it says: $("$@" version)"
 }
 
 # Runs the binary where no library, no /etc and no /proc exist.
@@ -27,6 +27,16 @@ runs_in_empty_root() { # file
   "${root_of[@]}" "$WORK/empty" /mini-api version
 }
 
+# The same for aarch64, which this machine may not be.
+check_aarch64() {
+  "$scripts/setup" cross emulator
+  local binary=$WORK/mini-api-aarch64
+  check "scripts/build-static builds for aarch64" "$scripts/build-static" --arch aarch64 --out "$binary"
+  check "the aarch64 binary is static and stripped" static_verify "$binary"
+  check "the aarch64 binary names no folder of this machine" names_no_folder "$binary"
+  check "the aarch64 binary tells version and commit" tells_version qemu-aarch64-static "$binary"
+}
+
 main() {
   "$scripts/setup" rust musl
   local binary=$WORK/mini-api revision
@@ -36,6 +46,7 @@ main() {
   check "the binary names no folder of this machine" names_no_folder "$binary"
   check "the binary tells version and commit" tells_version "$binary"
   check "the binary runs in an empty root" runs_in_empty_root "$binary"
+  if [[ $FULL ]]; then check_aarch64; fi
 }
 
 main
