@@ -17,17 +17,24 @@ LOCK TABLE users IN ACCESS EXCLUSIVE MODE;
 
 DO $$
 DECLARE
-    missing text;
+    unfit text;
     collisions text;
 BEGIN
-    SELECT string_agg(wanted.name, ', ' ORDER BY wanted.name) INTO missing
-    FROM unnest(ARRAY['id', 'email', 'password_hash', 'full_name', 'created_at']) AS wanted (name)
+    SELECT string_agg(wanted.name, ', ' ORDER BY wanted.name) INTO unfit
+    FROM (VALUES
+        ('id', ARRAY['int4'], true),
+        ('email', ARRAY['varchar', 'text'], true),
+        ('password_hash', ARRAY['varchar', 'text'], true),
+        ('full_name', ARRAY['varchar', 'text'], false),
+        ('created_at', ARRAY['timestamptz'], false)
+    ) AS wanted (name, types, always)
     WHERE NOT EXISTS (
-        SELECT FROM pg_attribute
-        WHERE attrelid = 'users'::regclass AND attname = wanted.name AND NOT attisdropped
+        SELECT FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+        WHERE a.attrelid = 'users'::regclass AND a.attname = wanted.name AND NOT a.attisdropped
+            AND t.typname = ANY (wanted.types) AND (a.attnotnull OR NOT wanted.always)
     );
-    IF missing IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'MA001', MESSAGE = missing;
+    IF unfit IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'MA001', MESSAGE = unfit;
     END IF;
 
     SELECT string_agg(same.ids, '; ' ORDER BY same.first) INTO collisions

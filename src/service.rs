@@ -176,14 +176,19 @@ impl Service {
                 Ok(()) => self.app.store.schema_state().await,
                 Err(why) => return Ok(Err(why)),
             },
+            Ok(SchemaState::Behind) => {
+                return Ok(Err("the schema lacks migrations of this release and MIGRATE_ON_START is false".into()));
+            }
             state => state,
         };
         match state {
             Ok(SchemaState::Ready { pseudonym_key }) => Ok(Ok(pseudonym_key)),
             Ok(SchemaState::TooNew { oldest }) => Err(MigrateError::TooNew { oldest }.into()),
-            Ok(SchemaState::Behind) => {
-                Ok(Err("the schema lacks migrations of this release and MIGRATE_ON_START is false".into()))
-            }
+            Ok(SchemaState::Behind) => Err(Fatal::Settings(
+                "the schema was migrated, and is not seen where the service looks: let DATABASE_URL and \
+                 MIGRATE_DATABASE_URL name the same database and schema"
+                    .into(),
+            )),
             Err(error) => Ok(Err(error.to_string())),
         }
     }
@@ -286,6 +291,7 @@ fn tell(log: &Log, event: &server::Event) {
     let text = event.to_string();
     let kind = match event {
         server::Event::AcceptFailed { .. } => Event::AcceptFailed,
+        server::Event::Full { .. } => Event::ConnectionsFull,
         server::Event::ConnectionCut { .. } => Event::ConnectionCut,
         server::Event::CertificateRenewed => Event::TlsReloaded,
         server::Event::CertificateNotRenewed(_) => Event::TlsReloadFailed,

@@ -22,6 +22,8 @@ mod embedded {
 
 /// Any number, as long as all replicas lock the same.
 const LOCK: i64 = 0x006d_696e_695f_6170;
+/// How long a migration holds up those who use a table while it waits for its lock.
+const LONGEST_LOCK: &str = "3s";
 /// The name of the key that pseudonyms are made with.
 const PSEUDONYM_KEY: &str = "pseudonym";
 const PSEUDONYM_KEY_BYTES: usize = 32;
@@ -50,7 +52,7 @@ pub enum MigrateError {
     Store(StoreError),
     /// Addresses that differ only in case: groups of user ids.
     Collisions(String),
-    /// A table `users` that is not the reference service's: its missing columns.
+    /// A table `users` that is not the reference service's: its columns that are missing, of another type, or nullable.
     Foreign(String),
     TooNew {
         oldest: String,
@@ -70,8 +72,8 @@ impl fmt::Display for MigrateError {
             ),
             Self::Foreign(columns) => write!(
                 f,
-                "the database has a table users without the columns {columns}; nothing was changed: give the service a \
-                 database of its own"
+                "the database has a table users whose columns {columns} are missing or not as the reference service made \
+                 them; nothing was changed: give the service a database of its own"
             ),
             Self::TooNew { oldest } => write!(
                 f,
@@ -120,7 +122,8 @@ impl Store {
     /// Applies what is missing, over `MIGRATE_DATABASE_URL` where there is one.
     pub async fn migrate(&self) -> Result<Migrated, MigrateError> {
         let server = self.0.settings.migrate_server.as_ref().unwrap_or(&self.0.settings.server);
-        let servers = Servers::new(server, self.0.settings.connect_timeout).map_err(MigrateError::Refused)?;
+        let limit = server.postgres.get_connect_timeout().copied().unwrap_or(self.0.settings.connect_timeout);
+        let servers = Servers::new(server, limit).map_err(MigrateError::Refused)?;
         let (mut client, connection) = servers
             .connect()
             .await
@@ -142,9 +145,12 @@ async fn migrate_on(client: &mut Client) -> Result<Migrated, MigrateError> {
         }
     };
     let transaction = client.transaction().await.map_err(failed)?;
-    // A server-wide limit meant for requests must not cut a migration of a large table.
-    let prepare =
-        format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
+    // A server-wide limit meant for requests must not cut a migration of a large table. But whoever waits for a table's
+    // lock has everybody else queue behind: it is tried again rather than waited for.
+    let prepare = format!(
+        "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({LOCK}); \
+         SET LOCAL lock_timeout = '{LONGEST_LOCK}'"
+    );
     transaction.batch_execute(&prepare).await.map_err(failed)?;
     if let Some(oldest) = floor(&transaction).await.map_err(failed)? {
         return Err(MigrateError::TooNew { oldest });

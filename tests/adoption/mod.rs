@@ -98,8 +98,47 @@ async fn a_table_users_of_somebody_else_is_refused_and_left_alone() {
     let before = database.schema().await;
     let refused = run(&Environment::new(&database.url), &["migrate"]).await;
     refused.assert_code(65);
-    let sentence = "the database has a table users without the columns created_at, full_name, password_hash; \
-                    nothing was changed: give the service a database of its own";
-    assert_eq!(refused.err, format!("mini-api: {sentence}\n"));
+    assert_eq!(refused.err, unfit("created_at, email, full_name, password_hash"));
     assert_eq!(database.schema().await, before);
+}
+
+fn unfit(columns: &str) -> String {
+    format!(
+        "mini-api: the database has a table users whose columns {columns} are missing or not as the reference service made \
+         them; nothing was changed: give the service a database of its own\n"
+    )
+}
+
+#[tokio::test]
+async fn a_table_whose_columns_have_other_types_or_may_be_null_is_refused_and_left_alone() {
+    for (change, column) in [
+        ("ALTER COLUMN id TYPE bigint", "id"),
+        ("ALTER COLUMN password_hash DROP NOT NULL", "password_hash"),
+        ("ALTER COLUMN email TYPE bytea USING email::bytea", "email"),
+        ("ALTER COLUMN created_at TYPE timestamp", "created_at"),
+    ] {
+        let database = Database::create().await;
+        database.execute(TABLE).await;
+        database.execute(&format!("ALTER TABLE users {change}")).await;
+        let before = database.schema().await;
+        let refused = run(&Environment::new(&database.url), &["migrate"]).await;
+        assert_eq!(refused.assert_code(65).err, unfit(column), "{change}");
+        assert_eq!(database.schema().await, before, "{change}");
+    }
+}
+
+// A reader, such as a backup, that keeps the table for hours: everybody else would queue behind a migration that waits.
+#[tokio::test]
+async fn a_migration_does_not_hold_up_the_old_service_while_somebody_reads_for_long() {
+    let database = reference_database().await;
+    let reader = database.connect().await;
+    reader.batch_execute("BEGIN; SELECT count(*) FROM users").await.unwrap();
+    let environment = Environment::new(&database.url);
+    let refused = run(&environment, &["migrate"]).await;
+    assert!(refused.assert_code(69).err.contains("lock timeout"), "{refused:?}");
+    assert_eq!(database.value("SELECT count(*) > 0 FROM users").await, "t", "others read on");
+    let service = crate::support::process::Process::start(&environment);
+    service.line_with(&["db.waiting", "lock timeout"]).await;
+    reader.batch_execute("COMMIT").await.unwrap();
+    service.ready().await;
 }

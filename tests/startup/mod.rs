@@ -125,3 +125,16 @@ async fn a_lock_timeout_meant_for_requests_does_not_cut_a_migration_that_waits_i
     first.batch_execute("COMMIT").await.unwrap();
     assert_eq!(second.ready().await.get("/readyz").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_migration_that_went_elsewhere_ends_the_start_with_78_and_names_both_settings() {
+    let (here, there) = (Database::create().await, Database::create().await);
+    let lost = Process::start(&Environment::new(&here.url).with("MIGRATE_DATABASE_URL", &there.url)).ended().await;
+    assert_eq!(lost.code, Some(78), "{}", lost.output);
+    assert!(
+        lost.output.contains("let DATABASE_URL and MIGRATE_DATABASE_URL name the same database"),
+        "{}",
+        lost.output
+    );
+    assert_eq!(lost.output.matches("db.migrated").count(), 1, "{}", lost.output);
+}
