@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use mini_api::{
     auth::password::Cost,
     config::{self, LogFormat, Settings},
@@ -39,7 +41,7 @@ Settings come from the environment: see docs/configuration.md.
 /// How long the last lines of the log may take.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Exit codes of sysexits.h.
+/// Exit codes of sysexits.h, and the shell's for signals.
 mod exit {
     pub const USAGE: u8 = 64;
     pub const DATA: u8 = 65;
@@ -48,6 +50,8 @@ mod exit {
     pub const OS: u8 = 71;
     pub const IO: u8 = 74;
     pub const CONFIG: u8 = 78;
+    pub const INTERRUPTED: u8 = 130;
+    pub const TERMINATED: u8 = 143;
 }
 
 /// An exit code and the line that explains it; empty when the log has said it already.
@@ -96,10 +100,10 @@ fn serve() -> Result<(), Failure> {
 
 fn migrate() -> Result<(), Failure> {
     let database = config::Database::from_env(config::environment, config::read_file).map_err(|f| faults(&f))?;
-    let migrated = runtime()?.block_on(async {
+    let migrated = runtime()?.block_on(unless_told_to_stop(async {
         let store = Store::new(&database).map_err(Fatal::Settings)?;
         store.migrate().await.map_err(Fatal::from)
-    });
+    }))?;
     let migrated = migrated.map_err(|e| fatal(&e))?;
     match migrated.applied.as_slice() {
         [] => print("the schema is up to date\n"),
@@ -132,12 +136,13 @@ fn user(words: &[&str]) -> Result<(), Failure> {
     let database = config::Database::from_env(config::environment, config::read_file).map_err(|f| faults(&f))?;
     // What was done to whom is for the record as well as for the eye.
     let log = Log::to(std::io::stderr(), LogFormat::Json, SystemTime::now);
-    let shown =
-        runtime()?.block_on(operator::act(&database, address, action, &log)).map_err(|refused| match refused {
+    let shown = runtime()?.block_on(unless_told_to_stop(operator::act(&database, address, action, &log)))?.map_err(
+        |refused| match refused {
             operator::Refused::Address(why) => Failure(exit::USAGE, format!("{address}: {why}")),
             operator::Refused::NoSuchUser => Failure(exit::NO_USER, format!("no user has the address {address}")),
             operator::Refused::Fatal(error) => fatal(&error),
-        })?;
+        },
+    )?;
     print(&if json { shown.json() } else { shown.table() })
 }
 
@@ -175,6 +180,18 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure(exit::OS, e.to_string()))
+}
+
+// As process 1 of a container a command hears no signal that it does not ask for. What it leaves undone, PostgreSQL rolls
+// back.
+async fn unless_told_to_stop<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let listen = |kind| signal(kind).map_err(|e| Failure(exit::OS, e.to_string()));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    tokio::select! {
+        done = work => Ok(done),
+        _ = terminate.recv() => Err(Failure(exit::TERMINATED, "told to stop before it was done".into())),
+        _ = interrupt.recv() => Err(Failure(exit::INTERRUPTED, "interrupted before it was done".into())),
+    }
 }
 
 fn faults(faults: &config::Faults) -> Failure {

@@ -18,7 +18,7 @@ use crate::{
     config,
     service::Fatal,
     store::{Account, MigrateError, SchemaState, Store, StoreError},
-    telemetry::{Event, Log, Subject},
+    telemetry::{Event, Log, Subject, is_direction},
     user::{Email, NewPassword, PasswordHash},
 };
 
@@ -160,5 +160,5 @@ fn moment(at: SystemTime) -> String {
 
 // A name is whatever its owner typed; it must not steer the operator's terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || is_direction(c) { '\u{fffd}' } else { c }).collect()
 }

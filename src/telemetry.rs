@@ -9,6 +9,7 @@ mod tests;
 
 pub use self::{
     event::{Access, AccountTag, Event, Field, Level, Subject},
+    line::is_direction,
     log::Log,
     metrics::Metrics,
 };

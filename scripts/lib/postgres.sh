@@ -4,12 +4,19 @@
 #   FOLDER/data      the cluster        FOLDER/log       what the server said
 #   FOLDER/password  of the superuser   FOLDER/port      where it listens on 127.0.0.1 while it runs
 
-# Prints the folder of the newest PostgreSQL programs that this machine or .tools has.
-postgres_find() {
-  local folder best='' version newest=0
+# Prints the folder of the newest PostgreSQL programs that this machine or .tools has; for a cluster that is there already,
+# of those of its own major version where they are.
+# shellcheck disable=SC2120
+postgres_find() { # [folder]
+  local folder best='' version newest=0 own=''
+  if [[ ${1:-} && -s $1/data/PG_VERSION ]]; then own=$(<"$1/data/PG_VERSION"); fi
   for folder in "$TOOLS"/postgres/bin /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/bin /usr/bin; do
     [[ -x $folder/postgres && -x $folder/initdb && -x $folder/pg_ctl ]] || continue
     version=$(postgres_major "$folder") || continue
+    if [[ $version == "$own" ]]; then
+      echo "$folder"
+      return
+    fi
     ((version > newest)) && newest=$version best=$folder
   done
   [[ $best ]] && echo "$best"
@@ -32,7 +39,7 @@ postgres_step_down() { # folder
   done
   PG_USER=$user PG_AS=(setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups)
   postgres_reaches "$1" && return 0
-  # Below a closed folder such as root's home: the right to walk through it is all that user keeps.
+  # Below a closed folder such as root's home: that user keeps the right to walk through it, which is also one to read files.
   PG_AS+=("--inh-caps=-all,+dac_read_search" "--ambient-caps=-all,+dac_read_search")
   postgres_reaches "$1" && return 0
   die "PostgreSQL must not run as root, and the user '$user' may not enter $1: move the project below a folder open to all, or set DATABASE_URL"

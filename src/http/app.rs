@@ -1,9 +1,14 @@
 //! What every handler works with, and what it may do with one request.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, AtomicU8, Ordering},
+use std::{
+    future::Future,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
 };
+
+use tokio::time::{Instant, timeout_at};
 
 use super::{client::Client, problem::Problem};
 use crate::{
@@ -129,6 +134,7 @@ impl App {
 pub(super) struct Call {
     pub app: Arc<App>,
     pub client: Client,
+    pub deadline: Instant,
 }
 
 impl Call {
@@ -144,11 +150,21 @@ impl Call {
         }
     }
 
-    // An attempt that we could not judge must not count against anybody: else whoever keeps the hashers busy would use up
-    // the owner's places.
-    pub(super) async fn judged<T>(&self, attempt: &Attempt, done: Result<T, Problem>) -> Result<T, Problem> {
-        if let Err(Problem::Busy { .. } | Problem::DatabaseUnavailable { .. } | Problem::Internal { .. }) = &done {
-            self.app.tidy(self.app.store.give_back(attempt).await);
+    // Judges an attempt. One that we could not judge, in time or at all, must not count against anybody: else whoever keeps
+    // the hashers busy would use up the owner's places. A client that went away keeps its place taken, or hashes were free.
+    pub(super) async fn judged<T>(
+        &self,
+        attempt: &Attempt,
+        judging: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let done = timeout_at(self.deadline, judging).await.unwrap_or(Err(Problem::TimedOut));
+        if let Err(
+            Problem::Busy { .. } | Problem::DatabaseUnavailable { .. } | Problem::Internal { .. } | Problem::TimedOut,
+        ) = &done
+        {
+            let (app, attempt) = (self.app.clone(), attempt.clone());
+            // Nobody waits for it: the database may be what kept us.
+            tokio::spawn(async move { app.tidy(app.store.give_back(&attempt).await) });
         }
         done
     }

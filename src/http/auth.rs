@@ -271,7 +271,7 @@ async fn register(call: &Call, registration: Registration) -> Result<User, Probl
             CreateError::Store(error) => error.into(),
         })
     };
-    let created = call.judged(&attempt, created.await).await;
+    let created = call.judged(&attempt, created).await;
     match &created {
         Ok(_) => call.security(Event::Registered, Some(&attempt), None),
         Err(Problem::EmailTaken) => call.security(Event::RegisterTaken, Some(&attempt), None),
@@ -291,7 +291,7 @@ async fn log_in(call: &Call, login: Login) -> Result<Token, Problem> {
         let outcome = app.hasher.verify(&password, found.as_ref().map(|user| &user.password_hash)).await?;
         Ok((found, outcome))
     };
-    let (found, outcome) = call.judged(&attempt, verified.await).await?;
+    let (found, outcome) = call.judged(&attempt, verified).await?;
     if let Outcome::Unusable(reason) = &outcome {
         call.security(Event::HashUnusable, Some(&attempt), Some(&reason.to_string()));
     }

@@ -1,6 +1,6 @@
 //! `/docs` and its parts: Swagger UI from this binary alone; and `/openapi.json`.
 
-use std::io::Read as _;
+use std::{io::Read as _, sync::OnceLock};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use flate2::read::GzDecoder;
@@ -25,6 +25,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// A file that never changes while the process lives.
 pub struct Asset {
     content: Content,
+    inflated: OnceLock<bytes::Bytes>,
     media_type: &'static str,
     etag: HeaderValue,
 }
@@ -72,11 +73,11 @@ impl Docs {
 impl Asset {
     fn plain(content: impl Into<bytes::Bytes>, media_type: &'static str) -> Self {
         let content = content.into();
-        Self { etag: etag(&content), content: Content::Plain(content), media_type }
+        Self { etag: etag(&content), content: Content::Plain(content), inflated: OnceLock::new(), media_type }
     }
 
     fn gzip(content: &'static [u8], media_type: &'static str) -> Self {
-        Self { etag: etag(content), content: Content::Gzip(content), media_type }
+        Self { etag: etag(content), content: Content::Gzip(content), inflated: OnceLock::new(), media_type }
     }
 
     /// 200 with the file, or 304 when the client has it.
@@ -101,12 +102,15 @@ impl Asset {
                 response = response.header(header::CONTENT_ENCODING, "gzip");
                 bytes::Bytes::from_static(content)
             }
-            // Rare: every browser takes gzip.
+            // Rare: every browser takes gzip. Once, because it takes a worker some milliseconds.
             (Content::Gzip(content), false) => {
-                let mut plain = Vec::new();
-                // Reading what the build wrote into memory cannot fail.
-                let _ = GzDecoder::new(*content).read_to_end(&mut plain);
-                plain.into()
+                let inflate = || {
+                    let mut plain = Vec::new();
+                    // Reading what the build wrote into memory cannot fail.
+                    let _ = GzDecoder::new(*content).read_to_end(&mut plain);
+                    plain.into()
+                };
+                self.inflated.get_or_init(inflate).clone()
             }
         };
         let mut response = response.body(body);

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Instant};
 
+use tokio::time::timeout_at;
+
 use poem::{
     Endpoint, Request, Response,
     error::{MethodNotAllowedError, NotFoundError},
@@ -53,11 +55,15 @@ impl<E: Endpoint<Output = Response>> Endpoint for Front<E> {
         let route = Route::of(request.uri().path());
         let method = request.method().clone();
         let origin = request.headers().get(header::ORIGIN).cloned();
-        let call = Call { app: self.app.clone(), client: client.clone() };
+        // The server gives one to every request that it does not refuse itself.
+        let deadline = request.extensions().get().map_or_else(tokio::time::Instant::now, |&server::Deadline(at)| at);
+        let call = Call { app: self.app.clone(), client: client.clone(), deadline };
         let unanswered = Unanswered { front: self, route, method: &method, client: &client, started };
-        let answer = self.answer(route, request, call).await;
+        let asks = route.methods().contains(&method);
+        let answer = timeout_at(deadline, self.answer(route, request, call)).await;
+        let answer = answer.unwrap_or(Err(Problem::TimedOut));
         std::mem::forget(unanswered);
-        if route.needs_database() {
+        if route.needs_database() && asks {
             self.app.database_seen(answer.as_ref().err());
         }
         let (mut response, cause) = match answer {
@@ -81,8 +87,8 @@ impl<E: Endpoint<Output = Response>> Endpoint for Front<E> {
     }
 }
 
-/// What is logged of a request nobody waits for any more: its client went away, or its time was over. Else whoever hangs
-/// up early would leave no trace.
+/// What is logged of a request that ends without an answer: its client went away, or its handler panicked. Else whoever
+/// hangs up early would leave no trace.
 struct Unanswered<'a, E> {
     front: &'a Front<E>,
     route: Route,
@@ -93,14 +99,12 @@ struct Unanswered<'a, E> {
 
 impl<E> Drop for Unanswered<'_, E> {
     fn drop(&mut self) {
-        self.front.record(
-            self.route,
-            self.method,
-            self.client,
-            CLIENT_GONE,
-            self.started,
-            Some("nobody waited for the answer"),
-        );
+        let (status, cause) = if std::thread::panicking() {
+            (StatusCode::INTERNAL_SERVER_ERROR.as_u16(), "the handler panicked")
+        } else {
+            (CLIENT_GONE, "nobody waited for the answer")
+        };
+        self.front.record(self.route, self.method, self.client, status, self.started, Some(cause));
     }
 }
 

@@ -1,6 +1,9 @@
 //! `/metrics`, on the administration address only.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use poem::{
     Endpoint, Request, Response,
@@ -8,7 +11,7 @@ use poem::{
 };
 
 use super::{App, problem::Problem, server};
-use crate::telemetry::metrics::CONTENT_TYPE;
+use crate::telemetry::metrics::{CONTENT_TYPE, Connections};
 
 /// Everything on the administration address.
 pub fn routes(app: Arc<App>, counters: Arc<server::Counters>) -> impl Endpoint<Output = Response> {
@@ -29,8 +32,15 @@ impl Endpoint for Administration {
         }
         Ok(match (request.method(), request.uri().path()) {
             (&Method::GET, "/metrics") => {
-                let open = self.counters.open.load(Ordering::Relaxed);
-                self.app.metrics.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+                let counted = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+                self.app.metrics.listener(&Connections {
+                    open: counted(&self.counters.open),
+                    accepted: counted(&self.counters.accepted),
+                    accept_errors: counted(&self.counters.accept_errors),
+                    evicted: counted(&self.counters.evicted),
+                    overdue: counted(&self.counters.overdue),
+                    refused_handshakes: counted(&self.counters.refused_handshakes),
+                });
                 Response::builder().content_type(CONTENT_TYPE).body(self.app.metrics.encode())
             }
             (_, "/metrics") => {

@@ -29,7 +29,7 @@ use poem::{Endpoint, Response};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{Id, JoinError, JoinSet},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +38,7 @@ use self::{
     meter::{Meter, Order},
 };
 pub use self::{
-    request::Refused,
+    request::{Deadline, Refused},
     tls::{Tls, TlsFault},
 };
 use crate::config::HttpLimits;
@@ -47,13 +47,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long one told to leave may take before another is told as well.
 const EVICTION_PATIENCE: Duration = Duration::from_millis(50);
+const FULL_TOLD_EVERY: Duration = Duration::from_mins(1);
 
 /// One address and what answers there.
 pub struct Listener<E> {
     pub socket: TcpListener,
     pub tls: Option<Tls>,
     pub limits: HttpLimits,
-    /// Called once for each request, and with [`Refused`] in the extensions for those the server refuses itself.
+    /// Called once for each request: with [`Refused`] in the extensions for those the server refuses itself, with
+    /// [`Deadline`] for all others.
     pub endpoint: E,
     pub counters: Arc<Counters>,
     /// Told of what a log should say; must not block.
@@ -69,6 +71,11 @@ pub enum Event {
     AcceptFailed {
         error: io::Error,
         pause: Duration,
+    },
+    /// All places are taken; told at most once a minute.
+    Full {
+        places: usize,
+        evicted: u64,
     },
     /// A connection ended without a request, or with an answer that was not taken.
     ConnectionCut {
@@ -86,6 +93,11 @@ impl fmt::Display for Event {
             Self::AcceptFailed { error, pause } => {
                 write!(f, "cannot accept connections: {error}; next attempt in {} ms", pause.as_millis())
             }
+            Self::Full { places, evicted } => write!(
+                f,
+                "all {places} places are taken: those that waited longest left for newcomers, {evicted} until now; more \
+                 places: MAX_CONNECTIONS"
+            ),
             Self::ConnectionCut { peer, why } => write!(f, "{} was cut off: {why}", peer.ip().to_canonical()),
             Self::CertificateRenewed => f.write_str("the renewed certificate is in use"),
             Self::CertificateNotRenewed(fault) => write!(f, "the certificate in use is kept: {fault}"),
@@ -152,7 +164,8 @@ where
     let renewal = tls.map(|tls| tokio::spawn(tls.keep_fresh(Arc::clone(&on_event))));
     let drain_delay = limits.drain_delay;
     let shared = Arc::new(Shared { endpoint, tls: acceptor, limits, counters, on_event: Arc::clone(&on_event) });
-    let mut connections = Connections { tasks: JoinSet::new(), meters: HashMap::new(), shared, on_event };
+    let mut connections =
+        Connections { tasks: JoinSet::new(), meters: HashMap::new(), shared, on_event, told_full: None };
     tokio::select! {
         never = connections.welcome(&socket) => match never {},
         () = async { stop.cancelled().await; sleep(drain_delay).await } => {}
@@ -171,6 +184,7 @@ struct Connections<E> {
     meters: HashMap<Id, Arc<Meter>>,
     shared: Arc<Shared<E>>,
     on_event: EventSink,
+    told_full: Option<Instant>,
 }
 
 impl<E> Connections<E>
@@ -220,11 +234,16 @@ where
         }
     }
 
-    fn evict(&self) {
+    fn evict(&mut self) {
         let waiting = self.meters.values().filter_map(|meter| Some((meter.waiting_since()?, meter)));
         if let Some((_, longest)) = waiting.min_by_key(|(since, _)| *since) {
             longest.order(Order::Leave);
-            self.shared.counters.evicted.fetch_add(1, Relaxed);
+            let evicted = self.shared.counters.evicted.fetch_add(1, Relaxed) + 1;
+            if self.told_full.is_none_or(|told| told.elapsed() >= FULL_TOLD_EVERY) {
+                self.told_full = Some(Instant::now());
+                let places = self.shared.limits.connections.get();
+                (self.on_event)(&Event::Full { places, evicted });
+            }
         }
     }
 

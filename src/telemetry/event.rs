@@ -72,6 +72,7 @@ events! {
     Stopped = "service.stop", Info, "The process ends.";
     Failed = "service.failed", Error, "The process ends because it cannot go on.";
     AcceptFailed = "service.accept.failed", Error, "A connection could not be accepted, such as for want of file descriptors.";
+    ConnectionsFull = "http.connections.full", Warn, "All `MAX_CONNECTIONS` places are taken, so that waiting clients leave for newcomers; told once a minute.";
     DatabaseLost = "db.lost", Error, "The database cannot be reached.";
     DatabaseBack = "db.back", Info, "The database is reached again.";
     DatabaseWaiting = "db.waiting", Warn, "The start waits for the database.";

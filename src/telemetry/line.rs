@@ -214,6 +214,6 @@ fn needs_escape(c: char) -> bool {
 }
 
 // These reorder what a terminal shows, so that a line could seem to say something else.
-fn is_direction(c: char) -> bool {
+pub fn is_direction(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }

@@ -1,7 +1,10 @@
 //! Counters, gauges and histograms, as Prometheus reads them.
 
 use std::{
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -36,8 +39,10 @@ pub struct Metrics {
     refusals: Family<RefusalLabels, Counter>,
     database_errors: Family<DatabaseLabels, Counter>,
     resident: Gauge,
-    /// Open connections of clients.
-    pub connections: Gauge,
+    connections: Gauge,
+    connections_accepted: Counter,
+    connections_closed: Family<CloseLabels, Counter>,
+    accept_errors: Counter,
     /// Hashes that may be computed at once.
     pub hash_slots: Gauge,
     /// Hashes being computed.
@@ -54,6 +59,22 @@ impl MetricConstructor<Histogram> for Buckets {
     fn new_metric(&self) -> Histogram {
         Histogram::new(BUCKETS)
     }
+}
+
+/// Connections of one listener: open now, and since it began.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Connections {
+    pub open: u64,
+    pub accepted: u64,
+    pub accept_errors: u64,
+    pub evicted: u64,
+    pub overdue: u64,
+    pub refused_handshakes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CloseLabels {
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -200,6 +221,9 @@ impl Metrics {
             database_errors: Family::default(),
             resident: Gauge::default(),
             connections: Gauge::default(),
+            connections_accepted: Counter::default(),
+            connections_closed: Family::default(),
+            accept_errors: Counter::default(),
             hash_slots: Gauge::default(),
             hash_slots_busy: Gauge::default(),
             hash_queue: Gauge::default(),
@@ -220,6 +244,14 @@ impl Metrics {
             self.durations.clone(),
         );
         our.register("connections", "Open connections of clients", self.connections.clone());
+        our.register("connections_accepted", "Connections accepted", self.connections_accepted.clone());
+        our.register(
+            "connections_closed",
+            "Connections that the service closed: `evicted` to make room, `overdue` in sending or taking, `handshake` of TLS \
+             that failed",
+            self.connections_closed.clone(),
+        );
+        our.register("accept_errors", "Connections that could not be accepted", self.accept_errors.clone());
         our.register("logins", "Logins by outcome", self.logins.clone());
         our.register("registrations", "Registrations by outcome", self.registrations.clone());
         our.register("throttle_refusals", "Refusals of the throttle, by the limit that refused", self.refusals.clone());
@@ -278,6 +310,18 @@ impl Metrics {
 
     pub fn database_error(&self, kind: DatabaseError) {
         self.database_errors.get_or_create(&DatabaseLabels { kind }).inc();
+    }
+
+    /// What the listener has counted until now.
+    pub fn listener(&self, counted: &Connections) {
+        self.connections.set(i64::try_from(counted.open).unwrap_or(i64::MAX));
+        self.connections_accepted.inner().store(counted.accepted, Ordering::Relaxed);
+        self.accept_errors.inner().store(counted.accept_errors, Ordering::Relaxed);
+        for (reason, count) in
+            [("evicted", counted.evicted), ("overdue", counted.overdue), ("handshake", counted.refused_handshakes)]
+        {
+            self.connections_closed.get_or_create(&CloseLabels { reason }).inner().store(count, Ordering::Relaxed);
+        }
     }
 
     /// How long a hash waited for its slot.

@@ -81,10 +81,12 @@ async fn no_secret_is_in_any_line_of_a_start() {
 
 #[tokio::test]
 async fn an_outage_is_logged_when_it_begins_and_when_it_ends_and_no_request_that_asks_nothing_ends_it() {
-    let (app, wire) = TestApp::start_on_wire(|e| e).await;
+    let (app, wire) = TestApp::start_on_wire(|e| e.with("CORS_ALLOW_ORIGINS", "https://a.example")).await;
     wire.cut();
     app.client.get("/health").await.assert_refusal(503);
     app.client.get("/users/me").await.assert_refusal(401);
+    let preflight = [("origin", "https://a.example"), ("access-control-request-method", "POST")];
+    assert_eq!(app.client.call("OPTIONS", "/auth/login", &preflight, "").await.status, 204);
     app.client.post_json("/auth/login", &serde_json::json!({})).await.assert_refusal(422);
     app.client.get("/health").await.assert_refusal(503);
     assert_eq!(app.logged("db.lost").len(), 1);
@@ -93,4 +95,29 @@ async fn an_outage_is_logged_when_it_begins_and_when_it_ends_and_no_request_that
     crate::support::wait::eventually("the database is back", async || app.client.get("/health").await.status == 200)
         .await;
     assert_eq!(app.logged("db.back").len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_whose_time_is_over_is_answered_and_logged_once_and_gives_its_places_back() {
+    let app = TestApp::start_with(|e| e.with("REQUEST_TIMEOUT", "1").with("DB_STATEMENT_TIMEOUT", "60")).await;
+    app.client.register("a@b.com", "secret123").await;
+    app.database.execute("DELETE FROM login_attempts").await;
+    let holder = app.database.connect().await;
+    holder.batch_execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let answer = app.client.login("a@b.com", "secret123").await;
+    answer.assert_problem(503, "The answer took too long");
+    let of_login: Vec<Value> =
+        app.logged("http.request").into_iter().filter(|line| line["route"] == "/auth/login").collect();
+    assert_eq!(of_login.len(), 1, "{of_login:?}");
+    assert_eq!(of_login[0]["status"], 503);
+    assert_eq!(of_login[0]["request_id"], answer.header("x-request-id").unwrap());
+    crate::support::wait::eventually("the places are given back", async || {
+        let now = "SELECT extract(epoch FROM clock_timestamp())::text";
+        let full: f64 =
+            app.database.value("SELECT coalesce(max(full_at), 0)::text FROM login_attempts").await.parse().unwrap();
+        full <= app.database.value(now).await.parse::<f64>().unwrap()
+    })
+    .await;
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    app.log_in("a@b.com", "secret123").await;
 }

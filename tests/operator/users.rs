@@ -49,7 +49,7 @@ async fn a_name_cannot_steer_the_operators_terminal() {
     let (app, environment) = with_alice().await;
     app.database.execute("UPDATE users SET full_name = E'\\x1b[2J\\nstate           active\\u202e'").await;
     let shown = run(&environment, &["user", "show", "alice@example.org"]).await;
-    assert!(!shown.assert_code(0).out.contains('\u{1b}'), "{shown:?}");
+    assert!(!shown.assert_code(0).out.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
     assert_eq!(shown.out.lines().count(), 7, "{shown:?}");
 }
 

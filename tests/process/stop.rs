@@ -94,3 +94,26 @@ async fn a_service_that_waits_for_its_database_stops_when_told() {
     let ended = service.ended().await;
     assert_eq!(ended.code, Some(0), "{}", ended.output);
 }
+
+#[tokio::test]
+async fn a_migration_that_waits_ends_when_it_is_told_to() {
+    let database = Database::create().await;
+    let holder = database.connect().await;
+    holder.batch_execute("BEGIN; SELECT pg_advisory_xact_lock(x'6d696e695f6170'::bigint)").await.unwrap();
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let mut command = std::process::Command::new(crate::support::process::BINARY);
+        let waiting = Process::spawn(command.arg("migrate"), &Environment::new(&database.url));
+        eventually("it waits", async || {
+            database.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").await != "0"
+        })
+        .await;
+        waiting.signal(signal);
+        // As process 1 it would be deaf to a signal that it does not handle, and so would have no exit code of its own.
+        let ended = waiting.ended().await;
+        assert_eq!(ended.code, Some(code), "{}", ended.output);
+        // PostgreSQL would find out only when it has the lock.
+        database
+            .execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            .await;
+    }
+}

@@ -138,8 +138,16 @@ where
         End::Overdue | End::Evicted => false,
     };
     if unread {
-        let _answering = meter.answering();
-        discard(connection.into_parts().io.into_inner().stream.into_tcp(), limits.header).await;
+        // Nothing is owed to this client any more: it makes room when it is told to.
+        meter.restart();
+        let told_to_leave = poll_fn(|cx| match meter.ordered(cx.waker()) {
+            Some(Order::Leave) => Poll::Ready(()),
+            _ => Poll::Pending,
+        });
+        tokio::select! {
+            () = discard(connection.into_parts().io.into_inner().stream.into_tcp(), limits.header) => {}
+            () = told_to_leave => {}
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, combinators::BoxBody};
 use hyper::body::{Body as _, Incoming};
 use poem::{
     Body, Endpoint, Request, RequestParts, Response,
-    http::{self, HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header},
+    http::{self, HeaderValue, Version, header},
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -19,13 +19,10 @@ use crate::http::problem::Problem;
 #[derive(Debug, Clone)]
 pub struct Refused(pub Arc<Problem>);
 
-/// What a refusal after the deadline still knows of the request: enough to log it and to let a browser read the answer.
-const REMEMBERED: [HeaderName; 4] = [
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-request-id"),
-    HeaderName::from_static("traceparent"),
-    header::ORIGIN,
-];
+/// In the extensions of every other request: when `REQUEST_TIMEOUT` is over. The endpoint keeps it, because only it can
+/// still name what it was asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(pub Instant);
 
 pub(super) async fn answer<E>(
     client: Arc<Client<E>>,
@@ -39,19 +36,15 @@ where
     let deadline = Instant::now() + limits.request;
     let (head, incoming) = request.into_parts();
     let version = head.version;
-    let parts = client.parts(head);
+    let mut parts = client.parts(head);
     let received = {
         let _receiving = (!incoming.is_end_stream()).then(|| client.meter.receiving());
         receive(incoming, limits.body_bytes, deadline).await
     };
     let response = match received {
         Ok(body) => {
-            let memo = Memo::of(&parts);
-            let answer = client.shared.endpoint.get_response(Request::from_parts(parts, body));
-            match timeout_at(deadline, answer).await {
-                Ok(response) => response,
-                Err(_) => refuse(&client.shared.endpoint, client.parts(memo.into_head()), Problem::TimedOut).await,
-            }
+            parts.extensions.insert(Deadline(deadline));
+            client.shared.endpoint.get_response(Request::from_parts(parts, body)).await
         }
         Err(problem) => {
             client.meter.leave_unread();
@@ -105,33 +98,4 @@ async fn collect(incoming: &mut Incoming, limit: usize) -> Result<Bytes, Problem
         }
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
-}
-
-/// A request's head without what only its handler needs.
-struct Memo {
-    method: Method,
-    uri: Uri,
-    version: Version,
-    headers: HeaderMap,
-}
-
-impl Memo {
-    fn of(parts: &RequestParts) -> Self {
-        let mut headers = HeaderMap::new();
-        for name in &REMEMBERED {
-            for value in parts.headers.get_all(name) {
-                headers.append(name, value.clone());
-            }
-        }
-        Self { method: parts.method.clone(), uri: parts.uri.clone(), version: parts.version, headers }
-    }
-
-    fn into_head(self) -> http::request::Parts {
-        let (mut head, ()) = http::Request::new(()).into_parts();
-        head.method = self.method;
-        head.uri = self.uri;
-        head.version = self.version;
-        head.headers = self.headers;
-        head
-    }
 }

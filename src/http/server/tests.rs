@@ -7,7 +7,6 @@ mod time_outs;
 mod tls;
 
 use std::{
-    future::pending,
     num::NonZeroUsize,
     sync::{
         Arc, Mutex,
@@ -29,8 +28,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Accept, Counters, Refused, ServeReport, Tls, serve_from};
-use crate::config::HttpLimits;
+use super::{Accept, Counters, Deadline, Refused, ServeReport, Tls, serve_from};
+use crate::{config::HttpLimits, http::problem::Problem};
 
 /// Longer than anything here takes, shorter than a person waits.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -78,13 +77,17 @@ impl Desk {
             assert!(request.take_body().into_bytes().await.unwrap().is_empty());
             return problem.to_response(&id);
         }
+        let Deadline(deadline) = *request.extensions().get().expect("a deadline");
         match (request.method(), request.uri().path()) {
             (&Method::POST, _) => Response::from(request.take_body()),
             (_, "/gate") => {
                 self.gate.acquire().await.unwrap().forget();
                 "through".into()
             }
-            (_, "/never") => pending().await,
+            (_, "/never") => {
+                tokio::time::sleep_until(deadline).await;
+                Problem::TimedOut.to_response("")
+            }
             (_, "/large") => vec![b'x'; 64 * MIB].into(),
             (_, "/panic") => panic!("as asked"),
             (_, "/who") => format!("{} {} {}", request.remote_addr(), request.local_addr(), request.scheme()).into(),

@@ -68,12 +68,24 @@ fn outcomes_stand_at_zero_before_they_happen_and_then_count() {
 #[test]
 fn gauges_and_waits_are_shown() {
     let metrics = metrics();
-    metrics.connections.inc();
+    metrics.listener(&Connections {
+        open: 1,
+        accepted: 5,
+        accept_errors: 2,
+        evicted: 3,
+        overdue: 4,
+        refused_handshakes: 6,
+    });
     metrics.hash_slots.set(2);
     metrics.hash_slots_busy.inc();
     metrics.hash_queue.inc();
     metrics.hash_waited(Duration::from_millis(40));
     has(&metrics, "mini_api_connections 1");
+    has(&metrics, "mini_api_connections_accepted_total 5");
+    has(&metrics, "mini_api_accept_errors_total 2");
+    has(&metrics, r#"mini_api_connections_closed_total{reason="evicted"} 3"#);
+    has(&metrics, r#"mini_api_connections_closed_total{reason="overdue"} 4"#);
+    has(&metrics, r#"mini_api_connections_closed_total{reason="handshake"} 6"#);
     has(&metrics, "mini_api_hash_slots 2");
     has(&metrics, "mini_api_hash_slots_busy 1");
     has(&metrics, "mini_api_hash_queue 1");

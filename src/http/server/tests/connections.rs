@@ -83,6 +83,32 @@ async fn at_the_cap_one_whose_body_never_comes_leaves() {
 }
 
 #[tokio::test]
+async fn at_the_cap_one_that_was_refused_and_stays_leaves() {
+    let running = start(at_most(1)).await;
+    let mut refused = running.connect().await;
+    send(&mut refused, "\x01\r\n\r\n").await;
+    assert_eq!(reply(&mut refused).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(running.get("/").await.ok(), "/");
+}
+
+#[tokio::test]
+async fn a_full_house_is_told_once_and_not_for_each_who_leaves() {
+    let running = start(at_most(1)).await;
+    for _ in 0..5 {
+        running.get("/").await.ok();
+    }
+    let idle = running.connect().await;
+    for _ in 0..5 {
+        running.get("/").await.ok();
+    }
+    drop(idle);
+    let events = running.events.lock().unwrap();
+    let full: Vec<_> = events.iter().filter(|event| event.contains("all 1 places are taken")).collect();
+    assert_eq!(full.len(), 1, "{events:?}");
+    assert!(full[0].contains("MAX_CONNECTIONS"));
+}
+
+#[tokio::test]
 async fn at_the_cap_those_being_answered_stay_and_a_newcomer_waits() {
     let running = start(at_most(2)).await;
     let mut streams = Vec::new();

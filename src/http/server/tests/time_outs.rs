@@ -22,7 +22,7 @@ async fn trickle(stream: &mut TcpStream) -> Duration {
         while writer.write_all(b"a").await.is_ok() {
             sleep(SHORT / 10).await;
         }
-        pending::<()>().await;
+        std::future::pending::<()>().await;
     };
     let mut nothing = [0; 1];
     let closed = async {
@@ -108,19 +108,13 @@ async fn a_half_sent_body_is_answered_408_after_the_request_limit_and_the_connec
 }
 
 #[tokio::test]
-async fn an_answer_that_takes_too_long_is_dropped_and_refused_with_503_and_the_connection_goes_on() {
+async fn an_endpoint_is_told_its_deadline_and_the_connection_goes_on_after_it() {
     let running = start(HttpLimits { request: SHORT, ..limits() }).await;
     let mut stream = running.connect().await;
-    send(
-        &mut stream,
-        "GET /never?q HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 1.1.1.1\r\nx-forwarded-for: 2.2.2.2\r\n\r\n",
-    )
-    .await;
-    let reply = reply(&mut stream).await;
+    let begin = Instant::now();
+    let reply = get(&mut stream, "/never").await;
+    assert!(begin.elapsed() >= SHORT);
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(reply.body.contains("The answer took too long"), "{}", reply.body);
-    assert!(reply.body.contains("GET /never?q 1.1.1.1"), "{}", reply.body);
-    assert_eq!(running.inside(), 0);
     assert_eq!(get(&mut stream, "/next").await.ok(), "/next");
 }
 
