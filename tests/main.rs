@@ -10,6 +10,7 @@ mod cors;
 mod database;
 mod docs;
 mod health;
+mod listener;
 mod logs;
 mod metrics;
 mod openapi;

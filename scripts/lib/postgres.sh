@@ -4,13 +4,16 @@
 #   FOLDER/data      the cluster        FOLDER/log       what the server said
 #   FOLDER/password  of the superuser   FOLDER/port      where it listens on 127.0.0.1 while it runs
 
+# Where PostgreSQL programs may lie.
+POSTGRES_FOLDERS=("$TOOLS"/postgres/bin /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/bin /usr/bin)
+
 # Prints the folder of the newest PostgreSQL programs that this machine or .tools has; for a cluster that is there already,
 # of those of its own major version where they are.
 # shellcheck disable=SC2120
 postgres_find() { # [folder]
   local folder best='' version newest=0 own=''
   if [[ ${1:-} && -s $1/data/PG_VERSION ]]; then own=$(<"$1/data/PG_VERSION"); fi
-  for folder in "$TOOLS"/postgres/bin /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/bin /usr/bin; do
+  for folder in "${POSTGRES_FOLDERS[@]}"; do
     [[ -x $folder/postgres && -x $folder/initdb && -x $folder/pg_ctl ]] || continue
     version=$(postgres_major "$folder") || continue
     if [[ $version == "$own" ]]; then

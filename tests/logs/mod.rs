@@ -121,3 +121,35 @@ async fn a_request_whose_time_is_over_is_answered_and_logged_once_and_gives_its_
     holder.batch_execute("ROLLBACK").await.unwrap();
     app.log_in("a@b.com", "secret123").await;
 }
+
+#[tokio::test]
+async fn registrations_that_are_refused_and_hashes_that_cannot_be_read_are_security_events() {
+    let app = TestApp::start_with(|e| e.with("REGISTER_LIMIT_NETWORK", "2/60")).await;
+    app.client.register("a@b.com", "secret123").await;
+    app.client.register("a@b.com", "secret123").await.assert_refusal(409);
+    app.client.register("c@d.com", "secret123").await.assert_refusal(429);
+    app.database.execute("UPDATE users SET password_hash = 'plain text'").await;
+    app.client.login("a@b.com", "secret123").await.assert_problem(401, "Invalid credentials");
+    for event in ["auth.register.taken", "auth.register.throttled", "auth.password.unusable"] {
+        let lines = app.logged(event);
+        assert_eq!(lines.len(), 1, "{event}");
+        assert_eq!(lines[0]["account"].as_str().map(str::len), Some(32), "{event}: {}", lines[0]);
+    }
+}
+
+#[tokio::test]
+async fn housework_that_fails_is_logged_and_fails_no_login() {
+    let app = TestApp::start().await;
+    app.client.register("a@b.com", "secret123").await;
+    app.database
+        .execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'not today'; END$$; \
+             CREATE TRIGGER refuse BEFORE INSERT ON login_networks FOR EACH ROW EXECUTE FUNCTION refuse()",
+        )
+        .await;
+    // The network is remembered after the login; where that fails the login does not.
+    app.log_in("a@b.com", "secret123").await;
+    let failed = app.logged("service.housework.failed");
+    assert_eq!(failed.len(), 1, "{}", app.log());
+    assert!(failed[0]["error"].as_str().is_some_and(|error| error.contains("not today")), "{failed:?}");
+}

@@ -84,3 +84,37 @@ async fn logins_and_registrations_are_counted_by_outcome() {
         assert!((sample(&after, name) - wanted).abs() < f64::EPSILON, "{name}: {}", sample(&after, name));
     }
 }
+
+#[tokio::test]
+async fn connections_hashes_refusals_and_the_database_are_counted() {
+    let (app, admin) = with_administration().await;
+    app.client.register("a@b.com", "secret123").await;
+    for _ in 0..4 {
+        app.client.login("a@b.com", "wrong").await;
+    }
+    let metrics = admin.get("/metrics").await;
+    for (name, least) in [
+        ("mini_api_connections", 1.0),
+        ("mini_api_connections_accepted_total", 1.0),
+        ("mini_api_hash_slots", 1.0),
+        // One registration and two logins, the third of which had no place.
+        ("mini_api_hash_wait_seconds_count", 3.0),
+        ("mini_api_throttle_refusals_total{bucket=\"account_network\"}", 2.0),
+        ("process_resident_memory_bytes", 1_000_000.0),
+    ] {
+        assert!(sample(&metrics, name) >= least, "{name}: {}", sample(&metrics, name));
+    }
+    for name in ["mini_api_hash_queue", "mini_api_hash_slots_busy", "mini_api_accept_errors_total"] {
+        assert!(sample(&metrics, name).abs() < f64::EPSILON, "{name}: {}", sample(&metrics, name));
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_went_away_is_counted() {
+    let (app, wire) = TestApp::start_on_wire(|e| e.with("ADMIN_ADDR", "127.0.0.1:0")).await;
+    let admin = Client::of_another_service(app.admin.unwrap());
+    wire.cut();
+    app.client.get("/health").await.assert_refusal(503);
+    let metrics = admin.get("/metrics").await;
+    assert!(sample(&metrics, "mini_api_database_errors_total{kind=\"unavailable\"}") >= 1.0);
+}

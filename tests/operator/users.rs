@@ -171,3 +171,19 @@ async fn a_database_that_was_never_migrated_is_78_and_says_what_to_do() {
     let sentence = "the schema lacks migrations of this release: run mini-api migrate first";
     assert_eq!(refused.assert_code(78).err, format!("mini-api: {sentence}\n"));
 }
+
+#[tokio::test]
+async fn each_command_that_changes_a_user_leaves_one_line_for_the_record() {
+    let (_app, environment) = with_alice().await;
+    for (verb, event) in [
+        ("disable", "user.disabled"),
+        ("enable", "user.enabled"),
+        ("revoke", "user.revoked"),
+        ("set-password", "user.password.set"),
+    ] {
+        let done = run_with_input(&environment, &["user", verb, "alice@example.org"], "another-password\n").await;
+        let line: Value = serde_json::from_str(&done.assert_code(0).err).unwrap_or_else(|e| panic!("{e}: {done:?}"));
+        assert_eq!(line["event"], event);
+        assert_eq!(line["account"].as_str().map(str::len), Some(32), "a pseudonym: {line}");
+    }
+}

@@ -37,6 +37,42 @@ teardown() { remove_copy; }
   cmp "$COPY/secret-before" "$COPY/.local/jwt_secret"
 }
 
+@test "the two lines that run prints register and log in" {
+  start_run
+  local lines
+  mapfile -t lines < <(sed -nE 's/^  (register|log in) +(curl .*)$/\2/p' "$COPY/out")
+  ((${#lines[@]} == 2))
+  [[ $(bash -c "${lines[0]}" | jq -r .email) == ada@example.org ]]
+  [[ $(bash -c "${lines[1]}" | jq -r .token_type) == bearer ]]
+}
+
+@test "where the shell's migrations go is nothing to the private cluster" {
+  export MIGRATE_DATABASE_URL=postgresql://nobody@127.0.0.1:1/elsewhere
+  start_run
+  port_answers "$port"
+  end_run INT
+}
+
+@test "a cluster is served by the programs of its own version, a new one by the newest" {
+  local version
+  for version in 97 98; do
+    mkdir -p "$COPY/pg$version"
+    printf '#!/bin/sh\necho "postgres (PostgreSQL) %s.1"\n' "$version" | tee "$COPY/pg$version/postgres" >"$COPY/pg$version/initdb"
+    cp "$COPY/pg$version/initdb" "$COPY/pg$version/pg_ctl"
+    chmod 0755 "$COPY/pg$version"/*
+  done
+  source "$ROOT/scripts/lib/project.sh"
+  source "$ROOT/scripts/lib/postgres.sh"
+  POSTGRES_FOLDERS=("$COPY/pg97" "$COPY/pg98")
+  mkdir -p "$COPY/old/data"
+  echo 97 >"$COPY/old/data/PG_VERSION"
+  [[ $(postgres_find) == "$COPY/pg98" ]]
+  [[ $(postgres_find "$COPY/new") == "$COPY/pg98" ]]
+  [[ $(postgres_find "$COPY/old") == "$COPY/pg97" ]]
+  echo 12 >"$COPY/old/data/PG_VERSION"
+  [[ $(postgres_find "$COPY/old") == "$COPY/pg98" ]]
+}
+
 @test "the secret and the passwords are for their owner's eyes" {
   start_run
   end_run INT

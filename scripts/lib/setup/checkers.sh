@@ -33,6 +33,12 @@ setup_jq() {
   apt_install jq
 }
 
+# curl: tests ask the API as its documentation does.
+setup_curl() {
+  if command -v curl >/dev/null; then return 0; fi
+  apt_install curl
+}
+
 # browser: a headless Chromium that opens /docs as a person would.
 setup_browser() {
   local name

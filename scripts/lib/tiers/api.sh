@@ -6,7 +6,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../tier.sh"
 
 main() {
-  "$scripts/setup" rust postgres jq
+  "$scripts/setup" rust postgres jq curl
   test_cluster cluster
   say "   on $("$PG_BIN/postgres" --version)"
   # Those that need root are a tier of their own.

@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../tier.sh"
 
 main() {
-  "$scripts/setup" rust postgres-matrix
+  "$scripts/setup" rust postgres-matrix jq curl
   local major majors=(14 18)
   [[ $FULL ]] && majors=(14 15 16 17 18)
   for major in "${majors[@]}"; do
