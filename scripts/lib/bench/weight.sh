@@ -7,6 +7,7 @@ status_bytes() { # pid field
 }
 
 # Idle: ready, nothing asked yet. Served: after a load on /users/me. Flood: the highest ever, logins and look-ups at once.
+# After: a second later.
 measure_memory() {
   local round slots pid
   slots=$(nproc)
@@ -21,6 +22,8 @@ measure_memory() {
     flood "$ROWS" 64 "$((SECONDS_A_TURN * 2))" >/dev/null
     wait "$pid"
     record memory flood "{\"bytes\": $(status_bytes "$SERVICE" VmHWM), \"slots\": $slots}"
+    sleep 1
+    record memory after "{\"bytes\": $(status_bytes "$SERVICE" VmRSS)}"
     services_stop
   done
 }
