@@ -38,9 +38,15 @@ async fn postgresql_killed_in_mid_request_is_one_503_and_its_return_needs_no_res
 
     login.await.unwrap().assert_problem(503, UNREACHABLE);
     me.await.unwrap().assert_problem(503, UNREACHABLE);
+    // Lines come in order: with this one read, those of both requests are.
+    assert_eq!(status(address, "/livez").await, Some(200));
+    service.line_with(&["\"/livez\""]).await;
     for route in ["/auth/login", "/users/me"] {
-        let told: Vec<_> =
-            service.lines().into_iter().filter(|line| line.contains(route) && line.contains("503")).collect();
+        let told: Vec<_> = service
+            .lines()
+            .into_iter()
+            .filter(|line| line.contains(route) && line.contains("\"status\":503"))
+            .collect();
         assert_eq!(told.len(), 1, "{told:?}");
     }
     assert_eq!(status(address, "/readyz").await, Some(503));
