@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// How often renewed certificates are looked for.
-const CERTIFICATE_CHECK: Duration = Duration::from_secs(10);
+const CERTIFICATE_CHECK: Duration = Duration::from_secs(2);
 /// How often rows of the throttle that mean nothing any more are removed.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// Connections the system holds ready for us: thousands may come at once after a failover elsewhere.

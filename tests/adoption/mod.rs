@@ -38,7 +38,7 @@ const EDGE: &str = "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy
 const ROWS: &str = "SELECT id, email, password_hash, full_name, created_at FROM users ORDER BY id";
 
 /// A database of the reference service with its users.
-async fn reference_database() -> Database {
+pub async fn reference_database() -> Database {
     let database = Database::create().await;
     database.execute(TABLE).await;
     for (number, (email, _, hash)) in USERS.iter().enumerate() {

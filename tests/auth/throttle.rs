@@ -1,16 +1,23 @@
 //! The throttle, through the API and through the store, on a real PostgreSQL.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 use mini_api::{
-    auth::throttle::{Attempt, Network, Scope, Throttle},
+    auth::{
+        password::Cost,
+        throttle::{Attempt, Network, Scope, Throttle},
+    },
     config::{self, Limit},
     store::Admission,
     user::Email,
 };
 
-use crate::support::{Database, Environment, TestApp};
+use crate::support::{Answer, Database, Environment, TestApp, wait::eventually};
 
 const WRONG: &str = "wrong-password";
 const THROTTLED: &str = "Too many attempts; wait as long as Retry-After says";
@@ -61,13 +68,36 @@ async fn waiting_while_refused_does_not_lengthen_the_wait() {
 }
 
 #[tokio::test]
-async fn the_documented_defaults_hold() {
+async fn by_default_an_account_has_10_logins_from_one_network() {
     let app = TestApp::start().await;
     for _ in 0..10 {
         app.client.login("a@b.com", WRONG).await.assert_refusal(401);
     }
     app.client.login("a@b.com", WRONG).await.assert_problem(429, THROTTLED);
     assert_eq!(app.client.login("c@d.com", WRONG).await.status, 401, "another account from here is not concerned");
+}
+
+// Calls until one is refused: the burst must have been admitted, and no more than came back meanwhile.
+async fn assert_limit(burst: u32, interval: u64, call: impl AsyncFn(u32) -> Answer) {
+    let began = Instant::now();
+    let mut admitted = 0;
+    while call(admitted).await.status != 429 {
+        admitted += 1;
+        assert!(admitted < 10 * burst, "no limit is seen");
+    }
+    let back = u32::try_from(began.elapsed().as_secs() / interval + 1).unwrap();
+    assert!((burst..=burst + back).contains(&admitted), "{admitted} of {burst}");
+}
+
+#[tokio::test]
+async fn by_default_a_network_has_100_logins_an_account_50_and_registrations_are_100_a_network() {
+    let app = TestApp::start_with(behind_a_proxy).await;
+    let by_network = async |number| app.client.login_from("192.0.2.1", &format!("u{number}@b.com"), WRONG).await;
+    assert_limit(100, 3, by_network).await;
+    let by_account = async |number| app.client.login_from(&format!("198.51.100.{number}"), "a@b.com", WRONG).await;
+    assert_limit(50, 300, by_account).await;
+    let registrations = async |number| app.client.register(&format!("r{number}@b.com"), "secret123").await;
+    assert_limit(100, 3, registrations).await;
 }
 
 #[tokio::test]
@@ -227,6 +257,58 @@ async fn an_attempt_that_could_not_be_judged_costs_no_place() {
     }
     holder.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(app.client.login("a@b.com", "secret123").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_login_or_registration_that_found_no_hasher_gives_its_place_back() {
+    let dear = Cost::new(15, 8, 2).unwrap();
+    let one_at_a_time = |e: Environment| {
+        let e = e.with("HASH_SLOTS", "1").with("HASH_QUEUE", "1").with("REGISTER_LIMIT_NETWORK", "8/3600");
+        limits(e, "off", "8/3600", "off")
+    };
+    let app = TestApp::listen_on(Database::create().await, dear, one_at_a_time).await.unwrap();
+    app.become_ready().await.unwrap();
+    let busy = "All password hashers are busy; wait as long as Retry-After says";
+
+    let registrations = (0..8).map(async |number| app.client.register(&format!("u{number}@b.com"), "secret123").await);
+    let (refused, judged): (Vec<_>, Vec<_>) = join_all(registrations).await.into_iter().partition(|a| a.status == 503);
+    for answer in &refused {
+        answer.assert_problem(503, busy);
+    }
+    assert!(!refused.is_empty() && judged.iter().all(|answer| answer.status == 201));
+    for number in 0..refused.len() {
+        let again = async || app.client.register(&format!("v{number}@b.com"), "secret123").await.status == 201;
+        eventually("the place is there again", again).await;
+    }
+    app.client.register("w@b.com", "secret123").await.assert_problem(429, THROTTLED);
+
+    let logins = (0..8).map(async |number| app.client.login(&format!("u{number}@b.com"), WRONG).await);
+    let (refused, judged): (Vec<_>, Vec<_>) = join_all(logins).await.into_iter().partition(|a| a.status == 503);
+    for answer in &refused {
+        answer.assert_problem(503, busy);
+    }
+    assert!(!refused.is_empty() && judged.iter().all(|answer| answer.status == 401));
+    for _ in 0..refused.len() {
+        eventually("the place is there again", async || app.client.login("a@b.com", WRONG).await.status == 401).await;
+    }
+    app.client.login("a@b.com", WRONG).await.assert_problem(429, THROTTLED);
+}
+
+#[tokio::test]
+async fn who_waits_longer_than_hash_deadline_for_a_hasher_is_told_to_come_back() {
+    let dear = Cost::new(15, 8, 10).unwrap();
+    let patient = |e: Environment| e.with("HASH_SLOTS", "1").with("HASH_QUEUE", "100").with("HASH_DEADLINE", "1");
+    let app = TestApp::listen_on(Database::create().await, dear, |e| limits(patient(e), "off", "off", "off"));
+    let app = app.await.unwrap();
+    app.become_ready().await.unwrap();
+    // Each costs a tenth of a second and more on any machine, so that the last of so many would wait for many seconds.
+    let logins = (0..60).map(async |number| app.client.login(&format!("u{number}@b.com"), WRONG).await);
+    let answers = join_all(logins).await;
+    assert!(answers.iter().all(|answer| [401, 503].contains(&answer.status)));
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
+    assert!(!refused.is_empty(), "all were served");
+    assert!(refused.iter().all(|answer| (1..=30).contains(&answer.retry_after())));
+    eventually("one alone is served", async || app.client.login("a@b.com", WRONG).await.status == 401).await;
 }
 
 // A throttle of the test's own, on a service's store.

@@ -1,3 +1,6 @@
+use std::os::fd::OwnedFd;
+
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -96,4 +99,37 @@ async fn a_start_and_a_stop_tell_their_story_in_order() {
         .map(|event| ended.output.find(event).unwrap_or_else(|| panic!("{event}: {}", ended.output)))
         .collect();
     assert!(places.is_sorted(), "{places:?} in {}", ended.output);
+}
+
+#[tokio::test]
+async fn a_listener_on_all_addresses_knows_an_ipv4_client_by_its_ipv4_address() {
+    let database = Database::create().await;
+    let service = Process::start(&Environment::new(&database.url).with("LISTEN_ADDR", "[::]:0"));
+    let line = service.line_with(&["service.listening", "[::]:"]).await;
+    let port: u16 = line.split("[::]:").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+    service.line_with(&["service.ready"]).await;
+    assert_eq!(status(([127, 0, 0, 1], port).into(), "/livez").await, Some(200));
+    service.line_with(&["/livez", "\"client\":\"127.0.0.1\""]).await;
+}
+
+#[tokio::test]
+async fn answers_leave_at_once_as_tcp_nodelay_is_set_on_each_connection() {
+    let (service, address) = service(|e| e).await;
+    let here = connect(address, b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    service.line_with(&["/livez"]).await;
+    let theirs = sockets_of(service.id()).into_iter();
+    let stream = theirs.map(std::net::TcpStream::from).find(|s| s.peer_addr().ok() == here.local_addr().ok());
+    assert!(stream.expect("the other end").nodelay().unwrap());
+}
+
+// Copies of all sockets that a process holds.
+fn sockets_of(id: u32) -> Vec<OwnedFd> {
+    let pid = Pid::from_raw(id.try_into().unwrap()).unwrap();
+    let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    let open = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().map(Result::unwrap);
+    let sockets = open.filter(|file| {
+        std::fs::read_link(file.path()).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
+    });
+    let numbers = sockets.map(|file| file.file_name().into_string().unwrap().parse().unwrap());
+    numbers.filter_map(|number| pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).ok()).collect()
 }

@@ -73,6 +73,16 @@ teardown() { remove_copy; }
   [[ $(postgres_find "$COPY/old") == "$COPY/pg98" ]]
 }
 
+@test "where the machine has no PostgreSQL a wheel brings it" {
+  sed -i 's|^POSTGRES_FOLDERS=.*|POSTGRES_FOLDERS=("$TOOLS"/postgres/bin)|' "$COPY/scripts/lib/postgres.sh"
+  rm -f "$COPY/.tools/postgres"
+  start_run
+  grep -q 'no PostgreSQL on this machine: installing the wheel' "$COPY/err"
+  [ "$(<"$COPY/.local/postgres/data/PG_VERSION")" = 18 ]
+  [ "$(post /auth/register '{"email":"ada@example.org","password":"correct horse battery"}')" = 201 ]
+  end_run INT
+}
+
 @test "the secret and the passwords are for their owner's eyes" {
   start_run
   end_run INT

@@ -138,3 +138,31 @@ async fn a_migration_that_went_elsewhere_ends_the_start_with_78_and_names_both_s
     );
     assert_eq!(lost.output.matches("db.migrated").count(), 1, "{}", lost.output);
 }
+
+#[tokio::test]
+async fn a_migration_waits_for_its_own_server_as_long_as_its_own_url_says() {
+    // It takes the connection and then says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let there = format!("postgresql://a@{}/a?sslmode=disable&connect_timeout=1", silent.local_addr().unwrap());
+    let here = Database::create().await;
+    let ended = run(&Environment::new(&here.url).with("MIGRATE_DATABASE_URL", &there), &["migrate"]).await;
+    ended.assert_code(69);
+    assert!(ended.err.contains("no connection to the database within 1 s"), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn a_service_starts_from_the_parts_of_an_address_as_from_a_url() {
+    let database = Database::create().await;
+    let url = url::Url::parse(&database.url).unwrap();
+    let password = url.password().unwrap_or_default().to_owned();
+    let (port, name) = (url.port().unwrap().to_string(), database.name.clone());
+    let app = TestApp::start_on(database, |environment| {
+        let parts = environment.without("DATABASE_URL").with("DB_HOST", "127.0.0.1").with("DB_PORT", &port);
+        // Its default is another.
+        parts.with("DB_NAME", &name).with("DB_USER", "postgres").with("DB_PASSWORD", &password)
+    })
+    .await
+    .unwrap();
+    let token = app.token_of("a@b.com", "secret123").await;
+    assert_eq!(app.client.get_as("/users/me", &token).await.status, 200);
+}

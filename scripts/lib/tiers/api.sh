@@ -9,8 +9,8 @@ main() {
   "$scripts/setup" rust postgres jq curl
   test_cluster cluster
   say "   on $("$PG_BIN/postgres" --version)"
-  # Those that need root are a tier of their own.
-  cargo_tests "cargo test --test api" --test api -- --skip as_root
+  # Most of the time they wait. Those that need root are a tier of their own.
+  cargo_tests "cargo test --test api" --test api -- --test-threads 4 --skip as_root
 }
 
 main

@@ -38,6 +38,15 @@ loads_into_docker() {
   [[ $(docker image inspect --format '{{.Id}}' "$tag") == "$(<"$WORK/digest")" ]]
 }
 
+# Fails unless the labels say which commit, version and source the image is of, and what may be done with it.
+labels_tell_the_origin() {
+  docker image inspect --format '{{json .Config.Labels}}' "$tag" | tee /dev/stderr |
+    jq -e --arg version "$(project_value version)" --arg commit "$(project_revision)" \
+      --arg made "$(date -u -d "@$(project_epoch)" +%Y-%m-%dT%H:%M:%SZ)" '
+      . == ({title: "mini-api", version: $version, revision: $commit, created: $made, licenses: "MIT OR Apache-2.0",
+        source: "https://git.example.org/mini-api/mini-api"} | with_entries(.key |= "org.opencontainers.image." + .))'
+}
+
 # Prints the settings of an image that the engine holds, as its manifest tells them.
 settings_of() { # tag
   local folder
@@ -137,6 +146,7 @@ main() {
   postgres_start "$WORK/cluster" fast
   (random_hex 32 >"$WORK/jwt_secret" && chown 65532 "$WORK/jwt_secret" && chmod 0400 "$WORK/jwt_secret")
   check "docker load takes it under the same digest" loads_into_docker
+  check "the labels tell the origin" labels_tell_the_origin
   check "an engine's build has the same settings" settings_agree
   check "it runs locked down and becomes healthy" starts_locked_down "$(free_port)" "$password"
   check "it stops when asked, as PID 1" stops_when_asked

@@ -12,7 +12,7 @@ main() {
     check "PostgreSQL $major starts" test_cluster "probe-$major"
     postgres_stop "$WORK/probe-$major" immediate
     test_cluster "cluster-$major"
-    cargo_tests "cargo test --test api on PostgreSQL $major" --test api -- --skip as_root
+    cargo_tests "cargo test --test api on PostgreSQL $major" --test api -- --test-threads 4 --skip as_root
     postgres_stop "$WORK/cluster-$major" immediate
   done
 }
