@@ -12,7 +12,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     auth::{
-        password::{Cost, Hasher, Resources},
+        password::{Begun, Cost, Hasher, Resources},
         throttle::Throttle,
     },
     config,
@@ -60,7 +60,7 @@ async fn hash(password: &NewPassword) -> Result<PasswordHash, Refused> {
     let hasher = Hasher::start(&one, Cost::OWASP, &resources, Arc::new(()))
         .map_err(|error| Refused::Fatal(Fatal::System(error.to_string())))?;
     hasher
-        .hash(password.as_password())
+        .hash(password.as_password(), &Begun::default())
         .await
         .map_err(|busy| Refused::Fatal(Fatal::System(format!("the password cannot be hashed: {:?}", busy.cause))))
 }

@@ -12,7 +12,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     net::{TcpListener, TcpSocket},
     signal::unix::{SignalKind, signal},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +39,8 @@ const PRUNE_EVERY: Duration = Duration::from_mins(1);
 const BACKLOG: u32 = 4096;
 /// Between two attempts to reach a database that is still starting.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
+/// Between two attempts to migrate a table that somebody uses: each holds everybody else up for a moment.
+const RETRY_LOCKED: Duration = Duration::from_secs(10);
 
 /// Why the service could not start or go on; `main` knows the exit code of each.
 #[derive(Debug)]
@@ -64,12 +66,26 @@ impl fmt::Display for Fatal {
 impl From<MigrateError> for Fatal {
     fn from(error: MigrateError) -> Self {
         match &error {
-            MigrateError::Store(StoreError::Unavailable(_)) => Self::Unavailable(error.to_string()),
+            MigrateError::Store(StoreError::Unavailable(_)) | MigrateError::Locked(_) => {
+                Self::Unavailable(error.to_string())
+            }
             MigrateError::Collisions(_) | MigrateError::Foreign(_) => Self::Data(error.to_string()),
             MigrateError::TooNew { .. } | MigrateError::Refused(_) | MigrateError::Store(_) => {
                 Self::Settings(error.to_string())
             }
         }
+    }
+}
+
+// Why the service is not ready, and when to look again.
+struct Wait {
+    why: String,
+    pause: Duration,
+}
+
+impl Wait {
+    fn shortly(why: impl Into<String>) -> Self {
+        Self { why: why.into(), pause: RETRY_EVERY }
     }
 }
 
@@ -147,15 +163,16 @@ impl Service {
         let deadline = Instant::now() + database.start_timeout;
         let mut told = String::new();
         loop {
-            let why = match self.prepare().await? {
+            let Wait { why, pause } = match self.prepare().await? {
                 Ok(key) => {
                     self.app.ready(Throttle::new(&key, self.settings.throttle.clone()));
                     self.app.log.service(Event::Ready, &[]);
                     return Ok(());
                 }
-                Err(why) => why,
+                Err(wait) => wait,
             };
-            if Instant::now() >= deadline {
+            let now = Instant::now();
+            if now >= deadline {
                 return Err(Fatal::Unavailable(format!(
                     "the database was not usable within {} s (DB_START_TIMEOUT): {why}",
                     database.start_timeout.as_secs()
@@ -165,19 +182,20 @@ impl Service {
                 self.app.log.service(Event::DatabaseWaiting, &[("error", (&why).into())]);
                 told = why;
             }
-            sleep(RETRY_EVERY).await;
+            sleep_until(deadline.min(now + pause)).await;
         }
     }
 
     // The key for the throttle, or why it is worth waiting.
-    async fn prepare(&self) -> Result<Result<Vec<u8>, String>, Fatal> {
+    async fn prepare(&self) -> Result<Result<Vec<u8>, Wait>, Fatal> {
         let state = match self.app.store.schema_state().await {
             Ok(SchemaState::Behind) if self.settings.database.migrate_on_start => match self.migrate().await? {
                 Ok(()) => self.app.store.schema_state().await,
-                Err(why) => return Ok(Err(why)),
+                Err(wait) => return Ok(Err(wait)),
             },
             Ok(SchemaState::Behind) => {
-                return Ok(Err("the schema lacks migrations of this release and MIGRATE_ON_START is false".into()));
+                let why = "the schema lacks migrations of this release and MIGRATE_ON_START is false";
+                return Ok(Err(Wait::shortly(why)));
             }
             state => state,
         };
@@ -189,19 +207,20 @@ impl Service {
                  MIGRATE_DATABASE_URL name the same database and schema"
                     .into(),
             )),
-            Err(error) => Ok(Err(error.to_string())),
+            Err(error) => Ok(Err(Wait::shortly(error.to_string()))),
         }
     }
 
     // Whether the schema is up to date now, or why it is worth waiting.
-    async fn migrate(&self) -> Result<Result<(), String>, Fatal> {
+    async fn migrate(&self) -> Result<Result<(), Wait>, Fatal> {
         match self.app.store.migrate().await {
             Ok(migrated) => {
                 let applied = migrated.applied.join(", ");
                 self.app.log.service(Event::SchemaMigrated, &[("applied", (&applied).into())]);
                 Ok(Ok(()))
             }
-            Err(MigrateError::Store(StoreError::Unavailable(why))) => Ok(Err(why)),
+            Err(MigrateError::Store(StoreError::Unavailable(why))) => Ok(Err(Wait::shortly(why))),
+            Err(locked @ MigrateError::Locked(_)) => Ok(Err(Wait { why: locked.to_string(), pause: RETRY_LOCKED })),
             Err(error) => Err(error.into()),
         }
     }

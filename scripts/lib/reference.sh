@@ -16,6 +16,7 @@ REF_WHY=''
 reference_parse() { # reference [pinned|named|repository]
   local LC_ALL=C rest=$1 kind=${2:-pinned}
   REF_REGISTRY='' REF_REPOSITORY='' REF_CHANNEL='' REF_TAG='' REF_DIGEST='' REF_WHY=''
+  [[ $kind =~ ^(pinned|named|repository)$ ]] || die "no kind of reference is called '$kind'"
   [[ $rest ]] || reference_refuse "it is empty: write REGISTRY/ORG/SERVICE@sha256:DIGEST" || return
   [[ $rest != *[![:graph:]]* ]] || reference_refuse "it has a space or another sign that no reference may have: remove it" || return
   [[ $rest != *://* ]] || reference_refuse "it has a scheme: leave '${rest%%://*}://' out" || return
@@ -64,6 +65,8 @@ reference_repository() { # registry/path
   [[ $path == */* ]] || reference_refuse "it names no organisation: write REGISTRY/ORG/SERVICE" || return
   [[ $path =~ ^$part/($part/)?$part$ ]] ||
     reference_refuse "its path is not ORG/[PROJECT/]SERVICE of lower-case letters and digits with single '-' between them" || return
+  [[ ! ${path%/*}/ =~ -(dev|beta|rc)/ && ! $path =~ -(dev|beta|rc)-(dev|beta|rc)$ ]] ||
+    reference_refuse "its path has -dev, -beta or -rc where no channel is: they end the name of a service, once" || return
   REF_REGISTRY=$registry REF_REPOSITORY=$registry/$path
   case $path in
     *-dev | *-beta | *-rc) REF_CHANNEL=${path##*-} ;;

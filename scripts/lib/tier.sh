@@ -21,6 +21,8 @@ WORK=$(mktemp -d "${TMPDIR:-/tmp}/mini-api-test.XXXXXX")
 # PostgreSQL's own user walks through it.
 chmod 0711 "$WORK"
 cd "$ROOT"
+# Tests open some thousand connections; a login shell's soft limit is 1,024.
+ulimit -S -n "$(ulimit -H -n)"
 started=()
 # Commands to run at the end, whatever happened.
 at_end=()

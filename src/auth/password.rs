@@ -13,7 +13,10 @@ mod tests;
 use std::{
     io,
     num::NonZeroUsize,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -100,22 +103,45 @@ impl Hasher {
     ///
     /// # Errors
     /// [`Busy`] when no slot was free in time.
-    pub async fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Result<Outcome, Busy> {
+    pub async fn verify(
+        &self,
+        password: &Password,
+        stored: Option<&PasswordHash>,
+        begun: &Begun,
+    ) -> Result<Outcome, Busy> {
         let password = copy(password);
         let stored = stored.map(|hash| Stored::parse(hash.expose_hash(), self.desk.memory_a_hash)).transpose();
         let desk = self.desk.clone();
-        self.pool.turn(move || desk.verify(&password, stored)).await
+        self.pool.turn(begun.before(move || desk.verify(&password, stored))).await
     }
 
     /// A new PHC string, of at most 255 characters.
     ///
     /// # Errors
     /// [`Busy`] when no slot was free in time or the system has no randomness yet.
-    pub async fn hash(&self, password: &Password) -> Result<PasswordHash, Busy> {
+    pub async fn hash(&self, password: &Password, begun: &Begun) -> Result<PasswordHash, Busy> {
         let password = copy(password);
         let desk = self.desk.clone();
-        let hash = self.pool.turn(move || desk.hash(&password)).await?;
+        let hash = self.pool.turn(begun.before(move || desk.hash(&password))).await?;
         hash.map(PasswordHash::new).ok_or_else(|| self.pool.refuse(Cause::NoRandomness))
+    }
+}
+
+/// Whether a slot has begun with somebody's hash, which is then computed to its end even if he no longer waits for it.
+#[derive(Debug, Clone, Default)]
+pub struct Begun(Arc<AtomicBool>);
+
+impl Begun {
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn before<T, F: FnOnce() -> T>(&self, work: F) -> impl FnOnce() -> T + use<T, F> {
+        let begun = self.0.clone();
+        move || {
+            begun.store(true, Ordering::Release);
+            work()
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{client::Client, problem::Problem};
 use crate::{
     auth::{
-        password::Hasher,
+        password::{Begun, Hasher},
         throttle::{Attempt, Scope, Throttle},
         token::Tokens,
     },
@@ -151,17 +151,21 @@ impl Call {
     }
 
     // Judges an attempt. One that we could not judge, in time or at all, must not count against anybody: else whoever keeps
-    // the hashers busy would use up the owner's places. A client that went away keeps its place taken, or hashes were free.
+    // the hashers busy would use up the owner's places. A hash that was begun is paid for, even where the client went away or
+    // its time is over: else slow clients had hashes for nothing.
     pub(super) async fn judged<T>(
         &self,
         attempt: &Attempt,
+        begun: &Begun,
         judging: impl Future<Output = Result<T, Problem>>,
     ) -> Result<T, Problem> {
         let done = timeout_at(self.deadline, judging).await.unwrap_or(Err(Problem::TimedOut));
-        if let Err(
-            Problem::Busy { .. } | Problem::DatabaseUnavailable { .. } | Problem::Internal { .. } | Problem::TimedOut,
-        ) = &done
-        {
+        let unjudged = match &done {
+            Err(Problem::Busy { .. } | Problem::DatabaseUnavailable { .. } | Problem::Internal { .. }) => true,
+            Err(Problem::TimedOut) => !begun.get(),
+            _ => false,
+        };
+        if unjudged {
             let (app, attempt) = (self.app.clone(), attempt.clone());
             // Nobody waits for it: the database may be what kept us.
             tokio::spawn(async move { app.tidy(app.store.give_back(&attempt).await) });

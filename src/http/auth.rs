@@ -19,7 +19,11 @@ use super::{
     users::UserOut,
 };
 use crate::{
-    auth::{password::Outcome, throttle::Network, token::Claims},
+    auth::{
+        password::{Begun, Outcome},
+        throttle::Network,
+        token::Claims,
+    },
     store::{CreateError, NewUser},
     telemetry::{
         Event,
@@ -259,19 +263,20 @@ async fn register(call: &Call, registration: Registration) -> Result<User, Probl
     let Registration { email, password, full_name } = registration;
     let attempt = app.throttle()?.register(&email, Network::from(call.client.address));
     call.admit(&attempt, Event::RegisterThrottled).await?;
+    let begun = Begun::default();
     let created = async {
         // Asked before hashing, to spare the work; the unique index decides.
         if app.store.is_registered(&email).await? {
             return Err(Problem::EmailTaken);
         }
-        let hash = app.hasher.hash(password.as_password()).await?;
+        let hash = app.hasher.hash(password.as_password(), &begun).await?;
         let new = NewUser { email: &email, password_hash: &hash, full_name: full_name.as_ref() };
         app.store.create_user(&new).await.map_err(|error| match error {
             CreateError::EmailTaken => Problem::EmailTaken,
             CreateError::Store(error) => error.into(),
         })
     };
-    let created = call.judged(&attempt, created).await;
+    let created = call.judged(&attempt, &begun, created).await;
     match &created {
         Ok(_) => call.security(Event::Registered, Some(&attempt), None),
         Err(Problem::EmailTaken) => call.security(Event::RegisterTaken, Some(&attempt), None),
@@ -285,13 +290,14 @@ async fn log_in(call: &Call, login: Login) -> Result<Token, Problem> {
     let Login { email, password } = login;
     let attempt = app.throttle()?.login(&email, Network::from(call.client.address));
     call.admit(&attempt, Event::LoginThrottled).await?;
+    let begun = Begun::default();
     let verified = async {
         let found = app.store.find_by_email(&email).await?;
         // An unknown user costs a hash as well.
-        let outcome = app.hasher.verify(&password, found.as_ref().map(|user| &user.password_hash)).await?;
+        let outcome = app.hasher.verify(&password, found.as_ref().map(|user| &user.password_hash), &begun).await?;
         Ok((found, outcome))
     };
-    let (found, outcome) = call.judged(&attempt, verified).await?;
+    let (found, outcome) = call.judged(&attempt, &begun, verified).await?;
     if let Outcome::Unusable(reason) = &outcome {
         call.security(Event::HashUnusable, Some(&attempt), Some(&reason.to_string()));
     }

@@ -227,23 +227,27 @@ where
     /// Those being answered stay, and newcomers wait in the backlog for them.
     async fn make_room(&mut self) {
         while self.tasks.len() >= self.shared.limits.connections.get() {
-            self.evict();
+            if let Some(evicted) = self.evict() {
+                self.tell_full(evicted);
+            }
             if let Ok(Some(ended)) = timeout(EVICTION_PATIENCE, self.tasks.join_next_with_id()).await {
                 self.forget(&ended);
             }
         }
     }
 
-    fn evict(&mut self) {
+    /// Tells who has waited longest to leave; how many were told so until now, or `None` when nobody waits.
+    fn evict(&self) -> Option<u64> {
         let waiting = self.meters.values().filter_map(|meter| Some((meter.waiting_since()?, meter)));
-        if let Some((_, longest)) = waiting.min_by_key(|(since, _)| *since) {
-            longest.order(Order::Leave);
-            let evicted = self.shared.counters.evicted.fetch_add(1, Relaxed) + 1;
-            if self.told_full.is_none_or(|told| told.elapsed() >= FULL_TOLD_EVERY) {
-                self.told_full = Some(Instant::now());
-                let places = self.shared.limits.connections.get();
-                (self.on_event)(&Event::Full { places, evicted });
-            }
+        let (_, longest) = waiting.min_by_key(|(since, _)| *since)?;
+        longest.order(Order::Leave);
+        Some(self.shared.counters.evicted.fetch_add(1, Relaxed) + 1)
+    }
+
+    fn tell_full(&mut self, evicted: u64) {
+        if self.told_full.is_none_or(|told| told.elapsed() >= FULL_TOLD_EVERY) {
+            self.told_full = Some(Instant::now());
+            (self.on_event)(&Event::Full { places: self.shared.limits.connections.get(), evicted });
         }
     }
 

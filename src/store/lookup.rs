@@ -1,5 +1,5 @@
 //! Look-ups by id, merged: while one statement is under way those that arrive wait together, and leave together as the
-//! next. One connection then serves a whole service, and each read still starts after its request arrived.
+//! next. A few connections then serve a whole service, and each read still starts after its request arrived.
 
 mod statements;
 

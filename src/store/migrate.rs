@@ -23,7 +23,7 @@ mod embedded {
 /// Any number, as long as all replicas lock the same.
 const LOCK: i64 = 0x006d_696e_695f_6170;
 /// How long a migration holds up those who use a table while it waits for its lock.
-const LONGEST_LOCK: &str = "3s";
+const LONGEST_LOCK: &str = "300ms";
 /// The name of the key that pseudonyms are made with.
 const PSEUDONYM_KEY: &str = "pseudonym";
 const PSEUDONYM_KEY_BYTES: usize = 32;
@@ -50,6 +50,8 @@ pub struct Migrated {
 #[derive(Debug)]
 pub enum MigrateError {
     Store(StoreError),
+    /// Somebody uses a table that must be altered. To be tried again, but not at once: others wait meanwhile.
+    Locked(String),
     /// Addresses that differ only in case: groups of user ids.
     Collisions(String),
     /// A table `users` that is not the reference service's: its columns that are missing, of another type, or nullable.
@@ -65,6 +67,7 @@ impl fmt::Display for MigrateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
+            Self::Locked(cause) => write!(f, "a table is in use, nothing was changed: {cause}"),
             Self::Collisions(ids) => write!(
                 f,
                 "users with these ids have addresses that differ only in case: {ids}; nothing was changed: merge or rename \
@@ -238,6 +241,9 @@ fn refused(error: &refinery_core::Error) -> MigrateError {
 
 // What was rolled back through no fault of its own may go well the next time.
 fn undone(error: &tokio_postgres::Error) -> MigrateError {
+    if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+        return MigrateError::Locked(super::explain(error));
+    }
     match super::refusal(error) {
         again @ StoreError::Unavailable(_) => MigrateError::Store(again),
         StoreError::Unexpected(cause) => MigrateError::Refused(cause),

@@ -272,6 +272,7 @@ impl Metrics {
 
     // A rate over a series that appears with its first event misses that event.
     fn zeros(&self) {
+        self.listener(&Connections::default());
         for outcome in Login::ALL {
             drop(self.logins.get_or_create(&LoginLabels { outcome: *outcome }));
         }

@@ -139,6 +139,12 @@ async fn a_migration_does_not_hold_up_the_old_service_while_somebody_reads_for_l
     assert_eq!(database.value("SELECT count(*) > 0 FROM users").await, "t", "others read on");
     let service = crate::support::process::Process::start(&environment);
     service.line_with(&["db.waiting", "lock timeout"]).await;
+    // Between its attempts nobody waits behind it.
+    for _ in 0..20 {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'users'::regclass AND NOT granted";
+        assert_eq!(database.value(waiting).await, "0");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     reader.batch_execute("COMMIT").await.unwrap();
     service.ready().await;
 }

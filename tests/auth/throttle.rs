@@ -295,6 +295,21 @@ async fn a_login_or_registration_that_found_no_hasher_gives_its_place_back() {
 }
 
 #[tokio::test]
+async fn a_hash_that_was_begun_is_paid_for_even_when_the_time_of_its_request_is_over() {
+    let dearest = Cost::new(17, 8, 10).unwrap();
+    let once = |e: Environment| e.with("REQUEST_TIMEOUT", "2").with("LOGIN_LIMIT_ACCOUNT_NETWORK", "1/3600");
+    let app = TestApp::listen_on(Database::create().await, dearest, once).await.unwrap();
+    app.become_ready().await.unwrap();
+    let answer = app.client.login("a@b.com", WRONG).await;
+    assert!([401, 503].contains(&answer.status), "{}", answer.text());
+    // What gives places back would have done so by the time that a statement of the same pool was answered.
+    for _ in 0..20 {
+        app.client.login("a@b.com", WRONG).await.assert_problem(429, THROTTLED);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
 async fn who_waits_longer_than_hash_deadline_for_a_hasher_is_told_to_come_back() {
     let dear = Cost::new(15, 8, 10).unwrap();
     let patient = |e: Environment| e.with("HASH_SLOTS", "1").with("HASH_QUEUE", "100").with("HASH_DEADLINE", "1");

@@ -1,8 +1,12 @@
-//! The commands of docs/api.md, run as they stand there.
+//! The commands of the pages, run as they stand there.
 
+use mini_api::auth::token::Tokens;
 use rcgen::{KeyPair, PKCS_ED25519};
 
-use crate::support::{Database, Environment, bash, process::Process};
+use crate::support::{
+    Database, Environment, TestApp, bash,
+    process::{BINARY, Process},
+};
 
 const PAGE: &str = include_str!("../../docs/api.md");
 
@@ -50,4 +54,58 @@ async fn the_commands_of_the_first_page_work_as_they_stand_there() {
     let port = process.address().await.port();
     let done = bash(&script.replace(":8000", &format!(":{port}")), &[]).await;
     assert!(done.assert_code(0).out.matches("a@b.com").count() == 2, "{done:?}");
+}
+
+// The first block of a page that has these words.
+fn block(page: &'static str, words: &str) -> &'static str {
+    let mut blocks = page.split("```bash\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.find(|block| block.contains(words)).unwrap()
+}
+
+#[tokio::test]
+async fn the_keys_that_the_page_of_settings_makes_are_taken() {
+    let page = include_str!("../../docs/configuration.md");
+    let folder = std::env::temp_dir().join(format!("mini-api-keys-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let in_folder = async |command: &str| {
+        let done = bash(&format!("cd \"$FOLDER\"; {command}"), &[("FOLDER", folder.to_str().unwrap())]).await;
+        done.assert_code(0).out.clone()
+    };
+    // What the last command of the page converts.
+    in_folder("openssl ecparam -name prime256v1 -genkey -noout -out old.pem").await;
+    let mut taken = Vec::new();
+    for line in block(page, "openssl").lines() {
+        let (command, meant) = line.split_once(" # ").unwrap();
+        let printed = in_folder(command).await;
+        for algorithm in ["HS256", "HS384", "HS512", "EdDSA", "ES256"].into_iter().filter(|a| meant.contains(a)) {
+            let settings = Environment::new("postgresql://a@b/c").without("JWT_SECRET").with("JWT_ALG", algorithm);
+            let settings = match algorithm {
+                "EdDSA" | "ES256" => settings.with("JWT_PRIVATE_KEY", &in_folder("cat jwt.pem").await),
+                _ => settings.with("JWT_SECRET", &printed),
+            };
+            Tokens::new(&settings.settings().tokens).unwrap_or_else(|bad| panic!("{line}: {}", bad.0));
+            taken.push(algorithm);
+        }
+        if command.contains("-pubout") {
+            assert!(printed.contains("BEGIN PUBLIC KEY"), "{printed}");
+        }
+    }
+    assert_eq!(taken, ["HS256", "HS384", "HS512", "EdDSA", "ES256"]);
+    let converted = Environment::new("postgresql://a@b/c").without("JWT_SECRET").with("JWT_ALG", "ES256");
+    let converted = converted.with("JWT_PRIVATE_KEY", &in_folder("cat new.pem").await);
+    assert!(Tokens::new(&converted.settings().tokens).is_ok());
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn the_commands_of_the_operators_page_work_as_they_stand_there() {
+    let app = TestApp::start().await;
+    let token = app.token_of("a@b.com", "secret123").await;
+    let folder = std::path::Path::new(BINARY).parent().unwrap().to_str().unwrap();
+    let commands = block(include_str!("../../docs/operators.md"), "mini-api user");
+    let script = format!("export PATH=\"$FOLDER:$PATH\"\n{commands}");
+    let done = bash(&script, &[("FOLDER", folder), ("DATABASE_URL", &app.database.url)]).await;
+    assert_eq!(done.assert_code(0).out.matches("a@b.com").count(), 5, "{done:?}");
+    assert_eq!(app.client.me(&token).await.status, 401, "revoked");
+    app.log_in("a@b.com", "a new password").await;
 }

@@ -107,7 +107,9 @@ async fn connections_hashes_refusals_and_the_database_are_counted() {
     ] {
         assert!(sample(&metrics, name) >= least, "{name}: {}", sample(&metrics, name));
     }
-    for name in ["mini_api_hash_queue", "mini_api_accept_errors_total"] {
+    for name in
+        ["mini_api_hash_queue", "mini_api_accept_errors_total", "mini_api_connections_closed_total{reason=\"evicted\"}"]
+    {
         assert!(sample(&metrics, name).abs() < f64::EPSILON, "{name}: {}", sample(&metrics, name));
     }
 }

@@ -95,6 +95,10 @@ async fn a_service_that_waits_for_its_database_stops_when_told() {
     assert_eq!(ended.code, Some(0), "{}", ended.output);
 }
 
+// Those of this database: others on the cluster have theirs.
+const WAITING: &str = "FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
 #[tokio::test]
 async fn a_migration_that_waits_ends_when_it_is_told_to() {
     let database = Database::create().await;
@@ -103,17 +107,12 @@ async fn a_migration_that_waits_ends_when_it_is_told_to() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
         let mut command = std::process::Command::new(crate::support::process::BINARY);
         let waiting = Process::spawn(command.arg("migrate"), &Environment::new(&database.url));
-        eventually("it waits", async || {
-            database.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").await != "0"
-        })
-        .await;
+        eventually("it waits", async || database.value(&format!("SELECT count(*) {WAITING}")).await != "0").await;
         waiting.signal(signal);
         // As process 1 it would be deaf to a signal that it does not handle, and so would have no exit code of its own.
         let ended = waiting.ended().await;
         assert_eq!(ended.code, Some(code), "{}", ended.output);
         // PostgreSQL would find out only when it has the lock.
-        database
-            .execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-            .await;
+        database.execute(&format!("SELECT pg_terminate_backend(pid) {WAITING}")).await;
     }
 }

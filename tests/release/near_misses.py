@@ -9,6 +9,7 @@ import sys
 
 REGISTRIES = ("registry.intra", "registry.intra:5000", "ghcr.io")
 LOWER = "abcdefghijklmnopqrstuvwxyz0123456789"
+CHANNELS = ("dev", "beta", "rc")
 TAG = LOWER + LOWER.upper() + "_.-"
 SPICE = list("@:/-_. \t\n*[]()${}%\\'\"+=~éЖ") + ["//", "--", "latest", ":latest", "@sha256:", "sha256", "A", "0", "docker.io/", "http://"]
 
@@ -17,8 +18,14 @@ def word(dice):
     return "-".join("".join(dice.choices(LOWER, k=dice.randint(1, 6))) for _ in range(dice.randint(1, 3)))
 
 
+def part(dice):
+    return word(dice) + ("-" + dice.choice(CHANNELS) if dice.random() < 0.1 else "")
+
+
 def right(dice):
-    path = "/".join(word(dice) for _ in range(dice.randint(2, 3)))
+    path = "/".join([*(word(dice) for _ in range(dice.randint(1, 2))), part(dice)])
+    if dice.random() < 0.1:
+        path = "/".join(part(dice) for _ in range(dice.randint(2, 3)))
     tag = ":" + dice.choice(LOWER) + "".join(dice.choices(TAG, k=dice.randint(0, 8))) if dice.random() < 0.5 else ""
     return f"{dice.choice(REGISTRIES)}/{path}{tag}@sha256:{''.join(dice.choices('0123456789abcdef', k=64))}"
 
@@ -56,6 +63,11 @@ def accepted(text):
         return False
     registry, *between = head.split("/")
     if not slash or len(f"{head}/{service}") > 255 or registry not in REGISTRIES:
+        return False
+    *rest, last = service.split("-")
+    if last in CHANNELS and rest and rest[-1] in CHANNELS and len(rest) > 1:
+        return False
+    if any("-" in name and name.split("-")[-1] in CHANNELS for name in between):
         return False
     return len(between) in (1, 2) and all(is_word(part) for part in [*between, service])
 

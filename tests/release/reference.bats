@@ -50,6 +50,12 @@ examples() { grep -v '^#' "$ROOT/policy/image-reference.tsv" | tr '\t' '\037'; }
   [[ $REF_CHANNEL == release ]]
 }
 
+@test "a kind of reference that nobody knows accepts nothing" {
+  run reference_parse registry.intra/mini/mini-api:v1 pined
+  ((status == 1))
+  [[ $output == *"no kind of reference is called 'pined'"* ]]
+}
+
 @test "a list of registries that is missing is not an empty one" {
   REFERENCE_REGISTRIES=$BATS_TEST_TMPDIR/nowhere
   run reference_parse registry.intra/mini/mini-api named

@@ -65,7 +65,7 @@ fn hasher() -> (Hasher, Arc<Recorder>) {
 }
 
 async fn matches(hasher: &Hasher, password: &str, stored: &str) -> bool {
-    match hasher.verify(&Password::new(password), Some(&PasswordHash::new(stored))).await.unwrap() {
+    match hasher.verify(&Password::new(password), Some(&PasswordHash::new(stored)), &Begun::default()).await.unwrap() {
         Outcome::Match { .. } => true,
         Outcome::Mismatch => false,
         Outcome::Unusable(reason) => panic!("{stored}: {reason}"),
@@ -73,11 +73,11 @@ async fn matches(hasher: &Hasher, password: &str, stored: &str) -> bool {
 }
 
 async fn hashed(hasher: &Hasher, password: &str) -> String {
-    hasher.hash(&Password::new(password)).await.unwrap().expose_hash().to_owned()
+    hasher.hash(&Password::new(password), &Begun::default()).await.unwrap().expose_hash().to_owned()
 }
 
 async fn renewal(hasher: &Hasher, password: &str, stored: &str) -> Option<String> {
-    match hasher.verify(&Password::new(password), Some(&PasswordHash::new(stored))).await.unwrap() {
+    match hasher.verify(&Password::new(password), Some(&PasswordHash::new(stored)), &Begun::default()).await.unwrap() {
         Outcome::Match { renewal } => renewal.map(|hash| hash.expose_hash().to_owned()),
         other => panic!("{stored}: {other:?}"),
     }
@@ -168,7 +168,7 @@ async fn hashes_whose_last_characters_carry_unused_bits_still_match() {
 #[tokio::test]
 async fn an_unknown_user_costs_exactly_one_hash_of_todays_cost() {
     let (hasher, recorder) = hasher();
-    assert_eq!(hasher.verify(&Password::new(STAPLE), None).await, Ok(Outcome::Mismatch));
+    assert_eq!(hasher.verify(&Password::new(STAPLE), None, &Begun::default()).await, Ok(Outcome::Mismatch));
     assert_eq!(recorder.take(), [Work::Scrypt(CHEAP)]);
     assert!(!matches(&hasher, "wrong", SCRYPT_CHEAP).await);
     assert_eq!(recorder.take(), [Work::Scrypt(CHEAP)], "a known user costs the same");
@@ -245,7 +245,8 @@ async fn an_unusable_hash_says_why_and_costs_as_much_as_an_unknown_user() {
         (format!("{}é", &BCRYPT_AB.0[..58]), Unusable::Malformed),
         (format!("{}x", BCRYPT_AB.0), Unusable::Malformed),
     ] {
-        let outcome = hasher.verify(&Password::new(STAPLE), Some(&PasswordHash::new(stored.as_str()))).await;
+        let outcome =
+            hasher.verify(&Password::new(STAPLE), Some(&PasswordHash::new(stored.as_str())), &Begun::default()).await;
         assert_eq!(outcome, Ok(Outcome::Unusable(reason)), "{stored}");
         assert_eq!(recorder.take(), [Work::Scrypt(CHEAP)], "{stored}");
     }
@@ -255,7 +256,10 @@ async fn an_unusable_hash_says_why_and_costs_as_much_as_an_unknown_user() {
 async fn a_hash_larger_than_a_slot_is_not_computed() {
     let small = Resources { cores: NonZeroUsize::MIN, memory: Some(128 << 20) };
     let (hasher, recorder) = start(&Passwords { slots: Some(number(2)), ..settings() }, CHEAP, &small);
-    let outcome = hasher.verify(&Password::new(STAPLE), Some(&PasswordHash::new(SCRYPT_LARGEST))).await.unwrap();
+    let outcome = hasher
+        .verify(&Password::new(STAPLE), Some(&PasswordHash::new(SCRYPT_LARGEST)), &Begun::default())
+        .await
+        .unwrap();
     let Outcome::Unusable(reason) = outcome else { panic!("{outcome:?}") };
     assert_eq!(reason.to_string(), "the stored hash needs 128 MiB, a hash slot has 32 MiB");
     assert_eq!(recorder.take(), [Work::Scrypt(CHEAP)]);
@@ -282,8 +286,9 @@ async fn without_a_slot_in_time_hashing_and_verifying_are_refused_and_nothing_is
     let refused = async {
         has_started.await.unwrap();
         let password = Password::new(STAPLE);
-        let verified = hasher.verify(&password, Some(&PasswordHash::new(SCRYPT_CHEAP))).await.unwrap_err();
-        let new_hash = hasher.hash(&password).await.unwrap_err();
+        let verified =
+            hasher.verify(&password, Some(&PasswordHash::new(SCRYPT_CHEAP)), &Begun::default()).await.unwrap_err();
+        let new_hash = hasher.hash(&password, &Begun::default()).await.unwrap_err();
         drop(release);
         [verified, new_hash]
     };

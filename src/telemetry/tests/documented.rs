@@ -36,8 +36,9 @@ fn metrics() -> String {
         };
         let labels: BTreeSet<String> = lines
             .iter()
-            .filter(|l| l.starts_with(name))
-            .filter_map(|l| Some(l.split_once('{')?.1.split_once('}')?.0))
+            .filter_map(|l| l.split_once('{'))
+            .filter(|(sample, _)| sample.strip_prefix(name).is_some_and(|rest| ["", "_bucket", suffix].contains(&rest)))
+            .filter_map(|(_, rest)| Some(rest.split_once('}')?.0))
             .flat_map(|labels| labels.split(','))
             .filter_map(|label| Some(format!("`{}`", label.split_once('=')?.0)))
             .filter(|label| label != "`le`")

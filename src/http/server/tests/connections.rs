@@ -1,4 +1,8 @@
-use std::{io, net::SocketAddr, sync::atomic::AtomicUsize};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, AtomicUsize},
+};
 
 use super::{super::connection::canonical, *};
 
@@ -126,14 +130,18 @@ async fn at_the_cap_those_being_answered_stay_and_a_newcomer_waits() {
     assert_eq!(running.counters.evicted.load(Relaxed), 0);
 }
 
-/// A socket that first fails as if descriptors had run out.
+/// A socket that takes one connection, and then fails as if descriptors had run out.
 struct Exhausted {
     socket: TcpListener,
+    first: AtomicBool,
     failures: AtomicUsize,
 }
 
 impl Accept for Exhausted {
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        if self.first.swap(false, Relaxed) {
+            return self.socket.accept().await;
+        }
         if self.failures.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
             return Err(rustix::io::Errno::MFILE.into());
         }
@@ -145,7 +153,10 @@ impl Accept for Exhausted {
 async fn accepting_goes_on_after_descriptors_ran_out_and_each_failure_is_reported() {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = socket.local_addr().unwrap().port();
-    let running = start_on(Exhausted { socket, failures: 3.into() }, port, None, limits());
+    let running = start_on(Exhausted { socket, first: true.into(), failures: 3.into() }, port, None, limits());
+    // It holds a descriptor, and must leave; but places there were.
+    let mut idle = running.connect().await;
+    assert!(rest(&mut idle).await.is_empty());
     assert_eq!(running.get("/").await.ok(), "/");
     assert_eq!(running.counters.accept_errors.load(Relaxed), 3);
     let events = running.events.lock().unwrap().clone();
