@@ -50,7 +50,8 @@ postgres_step_down() { # folder
 
 # True when the stepped-down user can run the programs and enter the cluster's folder.
 postgres_reaches() { # folder
-  (cd / && "${PG_AS[@]}" "$PG_BIN/postgres" --version && "${PG_AS[@]}" test -x "$1") >/dev/null 2>&1
+  # Not `test -x`: access(2) leaves capabilities out of account.
+  (cd / && "${PG_AS[@]}" "$PG_BIN/postgres" --version && "${PG_AS[@]}" stat "$1/.") >/dev/null 2>&1
 }
 
 # Runs one of PostgreSQL's programs as the cluster's user, deaf to the locks and folders of the caller.
