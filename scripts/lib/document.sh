@@ -16,12 +16,24 @@ cosign_offline() { # verb arguments…
   esac
 }
 
+# Asks the person at the keyboard for the password of a key in a file, once; cosign takes it from COSIGN_PASSWORD.
+document_password() { # key
+  if [[ ${COSIGN_PASSWORD+set} || ! -f $1 || ! -t 0 ]]; then return 0; fi
+  read -rsp "password of $1: " COSIGN_PASSWORD
+  echo >&2
+  export COSIGN_PASSWORD
+}
+
 # Signs the bytes of a file: base64 of an ECDSA signature over their SHA-256, one line. The key is a file or what else cosign
 # takes (pkcs11:…, awskms://…, hashivault://…).
 document_sign() { # file key signature-file
   local work code=0
   work=$(mktemp -d)
-  cosign_offline sign-blob --key "$2" --bundle "$work/bundle" "$1" >"$work/log" 2>&1 </dev/null || code=$?
+  # In a subshell: the next key has a password of its own.
+  (
+    document_password "$2"
+    cosign_offline sign-blob --key "$2" --bundle "$work/bundle" "$1" >"$work/log" 2>&1 </dev/null
+  ) || code=$?
   if ((code == 0)); then
     jq -er '.messageSignature.signature' "$work/bundle" >"$3.new" || code=$?
   fi
@@ -29,7 +41,7 @@ document_sign() { # file key signature-file
     local why
     why=$(grep -v '^$' "$work/log" | tail -n 1 || true)
     rm -rf "$work" "$3.new"
-    fail 77 "the key $2 does not sign: ${why:-cosign gave no reason} (its password is read from COSIGN_PASSWORD)"
+    fail 77 "the key $2 does not sign: ${why:-cosign gave no reason} (a password is asked for at a keyboard, else read from COSIGN_PASSWORD)"
   fi
   rm -rf "$work"
   mv "$3.new" "$3"

@@ -21,8 +21,6 @@ static_environment() { # source target-folder target
     rust+=" --remap-path-prefix=$name" c+=" -ffile-prefix-map=$name"
   done < <(static_names "$1" "$2" "$sysroot")
   export CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$2 SOURCE_DATE_EPOCH MINI_API_REVISION
-  # mimalloc: a hash's 16 MiB go back to the system at once, so that a flood of logins leaves no memory behind.
-  c+=" -DMI_DEFAULT_DISALLOW_ARENA_ALLOC=1"
   export RUSTFLAGS="${rust# } ${STATIC_RUSTFLAGS:-}" "CFLAGS_$suffix=${c# }"
   SOURCE_DATE_EPOCH=$(project_epoch)
   MINI_API_REVISION=$(project_revision)

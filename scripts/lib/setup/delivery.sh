@@ -60,8 +60,7 @@ setup_registry() {
   stamp registry "$pin"
 }
 
-# crane oras: copy images, with and without what refers to them. referrers: a registry that lists referrers itself.
-setup_crane() { setup_go crane github.com/google/go-containerregistry/cmd/crane; }
+# oras: copies images with what refers to them. referrers: a registry that lists referrers itself.
 setup_oras() { setup_go oras oras.land/oras/cmd/oras; }
 setup_referrers() { setup_go referrers .; }
 

@@ -1,6 +1,6 @@
 module oras-build
 
-go 1.26.8
+go 1.25.7
 
 tool oras.land/oras/cmd/oras
 

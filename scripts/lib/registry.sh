@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034  # REGISTRY_WHY is read by callers
+# Reads registries by plain requests, many at once, over TLS only. REGISTRY_CA names a file of authorities beside the system's;
+# credentials are those of `docker login` (DOCKER_CONFIG/config.json), as every other tool here takes them.
+
+# Answers are small documents; whatever is larger is none of ours.
+registry_largest=$((8 * 1024 * 1024))
+
+# Forgets all questions; answers will lie below the folder.
+registry_begin() { # folder
+  registry_work=$1
+  (umask 077 && : >"$registry_work/questions")
+}
+
+# Notes a question; its answer will be in OUT, the status code (000: none) in OUT.status.
+registry_ask() { # registry repository-path kind(manifests|blobs|referrers) digest-or-tag out
+  local accept=application/octet-stream types=application/vnd.oci.image user
+  case $3 in
+    manifests) accept="$types.manifest.v1+json, $types.index.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json" ;;
+    referrers) accept=$types.index.v1+json ;;
+  esac
+  {
+    [[ ! -s $registry_work/questions ]] || echo next
+    printf 'url = "https://%s/v2/%s/%s/%s"\noutput = "%s"\nheader = "Accept: %s"\n' "$1" "$2" "$3" "$4" "$5" "$accept"
+    printf 'silent\nlocation\nproto-redir = "=https"\nconnect-timeout = 5\nmax-time = 30\nmax-filesize = %d\n' "$registry_largest"
+    # shellcheck disable=SC1003
+    printf 'write-out = "%%{http_code} %%{exitcode} %%{filename_effective}\\n"\n'
+    [[ ! ${REGISTRY_CA:-} ]] || printf 'cacert = "%s"\n' "$REGISTRY_CA"
+    user=$(registry_user "$1")
+    [[ ! $user ]] || printf 'user = %s\n' "$user"
+  } >>"$registry_work/questions"
+  printf '000' >"$5.status"
+}
+
+# Prints NAME:PASSWORD of a registry as curl's configuration quotes it; nothing when nobody logged in.
+registry_user() { # registry
+  local file=${DOCKER_CONFIG:-${HOME:-/nonexistent}/.docker}/config.json
+  [[ -r $file ]] || return 0
+  jq -r --arg registry "$1" '.auths[$registry].auth // empty | @base64d | gsub("\\\\"; "\\\\") | gsub("\""; "\\\"") | "\"\(.)\""' "$file" 2>/dev/null || true
+}
+
+# Asks everything noted since registry_begin, sixteen at a time.
+registry_answers() {
+  local status code file
+  [[ -s $registry_work/questions ]] || return 0
+  while read -r status code file; do
+    if ((code != 0)) && [[ $status == 2* ]]; then status=000; fi
+    printf '%s' "$status" >"$file.status"
+  done < <(curl --parallel --parallel-max 16 --config "$registry_work/questions" 2>/dev/null || true)
+  : >"$registry_work/questions"
+}
+
+# Says what an answer amounts to: 0 it is there, 65 it is not, 69 nobody can say; REGISTRY_WHY has the sentence.
+registry_outcome() { # out
+  local status
+  status=$(<"$1.status")
+  REGISTRY_WHY=
+  case $status in
+    200) return 0 ;;
+    404) return 65 ;;
+    401 | 403) REGISTRY_WHY="the registry refuses these credentials ($status): docker login" ;;
+    429) REGISTRY_WHY="the registry has too much to do (429): try again later" ;;
+    000) REGISTRY_WHY="the registry does not answer, or not with a certificate that is believed (REGISTRY_CA)" ;;
+    *) REGISTRY_WHY="the registry answers $status: look at its log" ;;
+  esac
+  return 69
+}
+
+# True when a file has this digest.
+registry_is() { # file digest
+  [[ -f $1 && sha256:$(sha256sum "$1" | cut -d ' ' -f 1) == "$2" ]]
+}
