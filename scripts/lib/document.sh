@@ -57,11 +57,19 @@ document_signed() { # file signature-file public-key-file
   return "$code"
 }
 
-# Prints the fingerprint of a public key: SHA-256 of its DER form. Fails for what is no ECDSA key on P-256.
+# What the DER form of every ECDSA key on P-256 begins with, before the 64 bytes of its point.
+document_p256=3059301306072a8648ce3d020106082a8648ce3d03010703420004
+
+# Prints the fingerprint of a public key: SHA-256 of its DER form, the point written out. Fails for what is no ECDSA key on P-256.
 document_fingerprint() { # public-key-file
-  openssl pkey -pubin -in "$1" -noout -text 2>/dev/null | grep -q 'ASN1 OID: prime256v1' || return 1
-  openssl pkey -pubin -in "$1" -outform DER 2>/dev/null | sha256sum | cut -d ' ' -f 1
+  local der
+  der=$(document_der "$1" | od -An -v -tx1 | tr -d ' \n') || return 1
+  [[ $der =~ ^${document_p256}[0-9a-f]{128}$ ]] || return 1
+  document_der "$1" | sha256sum | cut -d ' ' -f 1
 }
+
+# Prints the DER form of a public key.
+document_der() { openssl pkey -pubin -in "$1" -ec_conv_form uncompressed -outform DER 2>/dev/null; } # public-key-file
 
 # Fails with 65, and a sentence, unless a document says it is of this type, for this audience and purpose.
 document_is() { # file type audience purpose

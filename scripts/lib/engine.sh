@@ -42,6 +42,8 @@ engine_make_builder() { # tag work
   # Of the toolchain only what compiles our target: the rest is twice as large.
   (cd "$sysroot" && tar --create bin/cargo bin/rustc lib/*.so* "$part" lib/rustlib/x86_64-unknown-linux-musl) |
     tar --extract --directory "$2/rust"
+  install -D "$TOOLS/cargo/bin/cargo-auditable" "$2/rust/bin/cargo-auditable"
+  cp "$TOOLS/cargo/.crates.toml" "$2/rust/"
   printf 'FROM scratch\nADD debian.tar /\nCOPY rust/ /usr/local/\n' >"$2/Containerfile"
   docker buildx build --quiet --provenance=false --load --tag "$1" --file "$2/Containerfile" "$2"
 }

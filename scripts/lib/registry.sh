@@ -6,30 +6,36 @@
 # Answers are small documents; whatever is larger is none of ours.
 registry_largest=$((8 * 1024 * 1024))
 
-# Forgets all questions; answers will lie below the folder.
+# By the file an answer lies in: its status code (000: none), and the digest of its bytes if it came.
+declare -gA REGISTRY_STATUS=() REGISTRY_DIGEST=()
+# By registry: what curl's configuration says of its user.
+declare -gA registry_users=()
+
+# Forgets all questions and answers; the new ones will lie below the folder.
 registry_begin() { # folder
   registry_work=$1
+  REGISTRY_STATUS=() REGISTRY_DIGEST=() registry_users=()
   (umask 077 && : >"$registry_work/questions")
 }
 
-# Notes a question; its answer will be in OUT, the status code (000: none) in OUT.status.
+# Notes a question; its answer will be in OUT, its headers in OUT.headers.
 registry_ask() { # registry repository-path kind(manifests|blobs|referrers) digest-or-tag out
-  local accept=application/octet-stream types=application/vnd.oci.image user
+  local accept=application/octet-stream types=application/vnd.oci.image
+  [[ ${registry_users[$1]+known} ]] || registry_users[$1]=$(registry_user "$1")
   case $3 in
     manifests) accept="$types.manifest.v1+json, $types.index.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json" ;;
     referrers) accept=$types.index.v1+json ;;
   esac
   {
     [[ ! -s $registry_work/questions ]] || echo next
-    printf 'url = "https://%s/v2/%s/%s/%s"\noutput = "%s"\nheader = "Accept: %s"\n' "$1" "$2" "$3" "$4" "$5" "$accept"
+    printf 'url = "https://%s/v2/%s/%s/%s"\noutput = "%s"\ndump-header = "%s"\nheader = "Accept: %s"\n' "$1" "$2" "$3" "$4" "$5" "$5.headers" "$accept"
     printf 'silent\nlocation\nproto-redir = "=https"\nconnect-timeout = 5\nmax-time = 30\nmax-filesize = %d\n' "$registry_largest"
     # shellcheck disable=SC1003
     printf 'write-out = "%%{http_code} %%{exitcode} %%{filename_effective}\\n"\n'
     [[ ! ${REGISTRY_CA:-} ]] || printf 'cacert = "%s"\n' "$REGISTRY_CA"
-    user=$(registry_user "$1")
-    [[ ! $user ]] || printf 'user = %s\n' "$user"
+    [[ ! ${registry_users[$1]} ]] || printf 'user = %s\n' "${registry_users[$1]}"
   } >>"$registry_work/questions"
-  printf '000' >"$5.status"
+  REGISTRY_STATUS[$5]=000
 }
 
 # Prints NAME:PASSWORD of a registry as curl's configuration quotes it; nothing when nobody logged in.
@@ -41,19 +47,21 @@ registry_user() { # registry
 
 # Asks everything noted since registry_begin, sixteen at a time.
 registry_answers() {
-  local status code file
+  local status code file came=()
   [[ -s $registry_work/questions ]] || return 0
   while read -r status code file; do
     if ((code != 0)) && [[ $status == 2* ]]; then status=000; fi
-    printf '%s' "$status" >"$file.status"
+    REGISTRY_STATUS[$file]=$status
+    if [[ $status == 200 && -f $file ]]; then came+=("$file"); fi
   done < <(curl --parallel --parallel-max 16 --config "$registry_work/questions" 2>/dev/null || true)
   : >"$registry_work/questions"
+  ((${#came[@]})) || return 0
+  while read -r code file; do REGISTRY_DIGEST[$file]=sha256:$code; done < <(printf '%s\0' "${came[@]}" | xargs -0 sha256sum)
 }
 
 # Says what an answer amounts to: 0 it is there, 65 it is not, 69 nobody can say; REGISTRY_WHY has the sentence.
 registry_outcome() { # out
-  local status
-  status=$(<"$1.status")
+  local status=${REGISTRY_STATUS[$1]:-000}
   REGISTRY_WHY=
   case $status in
     200) return 0 ;;
@@ -66,7 +74,5 @@ registry_outcome() { # out
   return 69
 }
 
-# True when a file has this digest.
-registry_is() { # file digest
-  [[ -f $1 && sha256:$(sha256sum "$1" | cut -d ' ' -f 1) == "$2" ]]
-}
+# True when an answer came and has this digest.
+registry_is() { [[ ${REGISTRY_DIGEST[$1]:-} == "$2" ]]; } # out digest

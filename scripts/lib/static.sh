@@ -26,6 +26,8 @@ static_environment() { # source target-folder target
   MINI_API_REVISION=$(project_revision)
 }
 
+# `cargo auditable` writes into the binary which crates it is made of: a scanner finds them in an image that has nothing else.
+
 # The words of cargo's command line that every road shares; scripts/build-static adds what to build.
 static_cargo=(--quiet --locked --release)
 
@@ -33,12 +35,12 @@ static_cargo=(--quiet --locked --release)
 static_by_musl_gcc() { # target
   local suffix=${1//-/_}
   export "CC_$suffix=musl-gcc"
-  cargo build "${static_cargo[@]}" --target "$1"
+  cargo auditable build "${static_cargo[@]}" --target "$1"
 }
 
 # Builds with C and linking by zig, which knows every architecture.
 static_by_zig() { # target
-  cargo-zigbuild zigbuild "${static_cargo[@]}" --target "$1"
+  cargo auditable zigbuild "${static_cargo[@]}" --target "$1"
 }
 
 # Builds where there is no rustup: Debian's rustc-web, with its own standard library compiled for musl.
@@ -46,7 +48,7 @@ static_by_debian() { # target
   PATH=/usr/bin:$PATH RUSTC_BOOTSTRAP=1 STATIC_RUSTFLAGS="-C link-self-contained=no"
   export PATH RUSTC_BOOTSTRAP
   RUSTFLAGS+=" $STATIC_RUSTFLAGS"
-  cargo-zigbuild zigbuild "${static_cargo[@]}" -Zbuild-std=std,panic_abort --target "$1"
+  cargo auditable zigbuild "${static_cargo[@]}" -Zbuild-std=std,panic_abort --target "$1"
 }
 
 # Fails, with the reason, unless a file is an executable that needs no loader and no library.

@@ -1,9 +1,13 @@
 # What a trust file must look like. `faults` gives one sentence for each thing that is wrong.
 
-def id: type == "string" and test("^[a-z0-9]+(-[a-z0-9]+)*$") and length <= 63;
-def instant: type == "string" and test("^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]Z$");
-def public: type == "string" and test("^-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/=]+\n)+-----END PUBLIC KEY-----\n$");
-def repository: type == "string" and test("^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9]+(-[a-z0-9]+)*)*/(\\*|[a-z0-9]+(-[a-z0-9]+)*)$");
+# Anchored by \A and \z: $ also matches before a line end.
+def id: type == "string" and test("\\A[a-z0-9]+(-[a-z0-9]+)*\\z") and length <= 63;
+def instant: type == "string" and test("\\A[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]Z\\z");
+# An ECDSA key on P-256 in the one spelling that openssl gives it, so that one key is never two texts.
+def public: type == "string" and test("\\A-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE[A-Za-z0-9+/]{28}\n[A-Za-z0-9+/]{57}[AQgw]==\n-----END PUBLIC KEY-----\n\\z");
+def repository: type == "string" and test("\\A[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9]+(-[a-z0-9]+)*)*/(\\*|[a-z0-9]+(-[a-z0-9]+)*)\\z");
+# What a person wrote and another will read on a terminal.
+def sentence: type == "string" and test("\\A[^\\p{Cc}]{1,500}\\z");
 def whole($least): type == "number" and . == floor and . >= $least;
 
 # What a key may sign; those that speak for repositories name them.
@@ -16,12 +20,12 @@ def fields($wanted; $allowed): . as $object | ($wanted - ($object | keys)) + (($
 def root_faults: if type != "object" then ["it is no object"] else
   fields(["id", "public"]; [])
   + if .id | id then [] else ["its id is not lower-case words with '-' between them"] end
-  + if .public | public then [] else ["its public key is not PEM"] end end;
+  + if .public | public then [] else ["its public key is no ECDSA key on P-256 as openssl writes it"] end end;
 
 def key_faults: if type != "object" then ["it is no object"] else . as $key
   | fields(["id", "public", "purpose", "repositories", "from", "until"]; ["revoked"])
   + if .id | id then [] else ["its id is not lower-case words with '-' between them"] end
-  + if .public | public then [] else ["its public key is not PEM"] end
+  + if .public | public then [] else ["its public key is no ECDSA key on P-256 as openssl writes it"] end
   + if .purpose | IN(purposes[]) then [] else ["its purpose is none of \(purposes | join(", "))"] end
   + if (.repositories | type) != "array" or (.repositories | all(repository) | not)
     then ["its repositories are not written REGISTRY/PATH or REGISTRY/PATH/*"]
@@ -31,7 +35,7 @@ def key_faults: if type != "object" then ["it is no object"] else . as $key
     else ["it is not valid from one time (2026-01-31T00:00:00Z) until a later one"] end
   + if has("revoked") | not then []
     elif (.revoked | type) == "object" and (.revoked | keys) == ["reason", "since"] and (.revoked.since | instant)
-      and (.revoked.reason | type) == "string" and .revoked.reason != "" then []
+      and (.revoked.reason | sentence) then []
     else ["its revocation does not say since when and why"] end end;
 
 def twice: group_by(.) | map(select(length > 1)[0]);
@@ -42,7 +46,7 @@ def faults: if type != "object" then ["it is no object"] else
   + if .audience | id then [] else ["its audience is not lower-case words with '-' between them"] end
   + if .version | whole(1) then [] else ["its version is not 1, 2, 3, …"] end
   + if .version == 1 and .previous == "" then []
-    elif .version != 1 and (.previous | type == "string" and test("^sha256:[0-9a-f]{64}$")) then []
+    elif .version != 1 and (.previous | type == "string" and test("\\Asha256:[0-9a-f]{64}\\z")) then []
     else ["it does not say which file it follows: previous is sha256:… of it, or empty in version 1"] end
   + if .issued | instant then [] else ["issued is not a time such as 2026-01-31T00:00:00Z"] end
   + if (.roots | type) != "object" or (.roots | keys) != ["keys", "threshold"] or (.roots.keys | type) != "array"

@@ -3,19 +3,36 @@
 #   trust.json                 the version in force          next.json                  a draft that waits for signatures
 #   history/N.json             the versions before it        signatures/N.ROOT.sig      what root ROOT says of version N
 # and the file TRUST_PIN, outside that folder, the version and SHA-256 that this machine last believed: whatever arrives must
-# lead on from there. docs/trust.md is the manual.
+# lead on from there. Everything is read from a copy that was taken first: what was verified is what is used, whoever writes
+# to the folder meanwhile. docs/trust.md is the manual.
 
 TRUST=${TRUST:-$ROOT/policy/trust}
 TRUST_PIN=${TRUST_PIN:-$LOCAL/trust.pin}
+# The copy of TRUST that trust_copy took.
+TRUST_COPY=''
 # Where trust_open puts what it verified: KEYS/ID.pub and the table KEYS/table.
 TRUST_KEYS=''
-# Why the last key was refused.
-TRUST_WHY=''
+# The key that was judged last, and why it was refused.
+# shellcheck disable=SC2034  # read by callers
+TRUST_ID='' TRUST_WHY=''
+
+# The table as trust_load read it: the line of each key by its id, and its id by its fingerprint.
+declare -gA TRUST_ROWS=() TRUST_PRINTS=()
 
 # Prints the present, as documents write it.
-trust_now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
+trust_now() { TZ=UTC0 printf '%(%Y-%m-%dT%H:%M:%SZ)T' -1; }
 
 trust_hash() { sha256sum "$1" | cut -d ' ' -f 1; } # file
+
+# Copies TRUST into a folder of ours, which must be empty.
+trust_copy() { # folder
+  local part
+  TRUST_COPY=$1
+  mkdir -p "$1"
+  for part in trust.json next.json history signatures; do
+    [[ ! -e $TRUST/$part ]] || cp -RL "$TRUST/$part" "$1/" || fail 74 "$TRUST/$part cannot be read"
+  done
+}
 
 # Prints what is wrong with the form of a trust file, a sentence a line.
 trust_form() { # file
@@ -25,7 +42,8 @@ trust_form() { # file
 
 # Prints what is wrong with one version following another.
 trust_step() { # old new
-  jq -r -L "$ROOT/scripts/lib" --slurpfile old "$1" 'include "trust"; step_faults($old[0])[]' "$2"
+  jq -r -L "$ROOT/scripts/lib" --slurpfile old "$1" 'include "trust"; step_faults($old[0])[]' "$2" ||
+    echo "it cannot be compared with the version before"
   [[ $(jq -r .previous "$2") == "sha256:$(trust_hash "$1")" ]] || echo "it follows another version $(jq .version "$1") than this one"
 }
 
@@ -36,7 +54,8 @@ trust_signers() { # file roots-file
   work=$(mktemp -d)
   while IFS= read -r id; do
     jq -j --arg id "$id" '.roots.keys[] | select(.id == $id).public' "$2" >"$work/root.pub"
-    if [[ -f $TRUST/signatures/$version.$id.sig ]] && document_signed "$1" "$TRUST/signatures/$version.$id.sig" "$work/root.pub"; then
+    if [[ -f $TRUST_COPY/signatures/$version.$id.sig ]] &&
+      document_signed "$1" "$TRUST_COPY/signatures/$version.$id.sig" "$work/root.pub"; then
       echo "$id"
     fi
   done < <(jq -r '.roots.keys[].id' "$2")
@@ -48,24 +67,29 @@ trust_short() { # file roots-file
   local signed wanted
   signed=$(trust_signers "$1" "$2" | wc -l)
   wanted=$(jq .roots.threshold "$2")
-  ((signed >= wanted)) ||
+  [[ $wanted =~ ^[1-9][0-9]*$ ]] && ((signed >= wanted)) ||
     echo "version $(jq .version "$1") has $signed of $wanted signatures by the roots of version $(jq .version "$2")"
 }
 
 # The file of a version, in force or before.
 trust_version() { # number
-  if [[ $(jq -r .version "$TRUST/trust.json" 2>/dev/null) == "$1" ]]; then echo "$TRUST/trust.json"; else echo "$TRUST/history/$1.json"; fi
+  if [[ $(jq -r .version "$TRUST_COPY/trust.json" 2>/dev/null) == "$1" ]]; then
+    echo "$TRUST_COPY/trust.json"
+  else
+    echo "$TRUST_COPY/history/$1.json"
+  fi
 }
 
 # Fails unless the version in force is the pinned one or leads on from it, signed by the roots before and by its own; pins it.
 trust_follow() {
-  local pinned_version pinned_hash version step old new why
-  [[ -f $TRUST/trust.json ]] || fail 78 "there is no $TRUST/trust.json: make one with scripts/trust init, or bring yours"
+  local pinned_version='' pinned_hash='' version step old new why
+  [[ -f $TRUST_COPY/trust.json ]] || fail 78 "there is no $TRUST/trust.json: make one with scripts/trust init, or bring yours"
   [[ -f $TRUST_PIN ]] || fail 78 "no trust file was ever confirmed on this machine: compare the printed sheet, then scripts/trust verify --sha256 HASH"
-  read -r pinned_version pinned_hash <"$TRUST_PIN"
-  [[ $pinned_version =~ ^[1-9][0-9]*$ && $pinned_hash =~ ^[0-9a-f]{64}$ ]] || fail 78 "$TRUST_PIN is damaged: confirm the trust file anew with scripts/trust verify --sha256 HASH"
-  trust_sound "$TRUST/trust.json"
-  version=$(jq .version "$TRUST/trust.json")
+  read -r pinned_version pinned_hash <"$TRUST_PIN" || true
+  [[ $pinned_version =~ ^[1-9][0-9]{0,8}$ && $pinned_hash =~ ^[0-9a-f]{64}$ ]] ||
+    fail 78 "$TRUST_PIN is damaged: remove it and confirm the trust file anew with scripts/trust verify --sha256 HASH"
+  trust_sound "$TRUST_COPY/trust.json"
+  version=$(jq .version "$TRUST_COPY/trust.json")
   ((version >= pinned_version)) || fail 65 "the trust file is version $version, older than version $pinned_version that was believed here: bring the newer one"
   old=$(trust_version "$pinned_version")
   [[ -f $old ]] || fail 65 "the trust file is version $version, but version $pinned_version, believed here, is not in its history: bring it whole"
@@ -79,7 +103,7 @@ trust_follow() {
     old=$new
   done
   # Where nothing can be written, the same steps are checked again the next time.
-  ((version == pinned_version)) || (trust_pin) || true
+  ((version == pinned_version)) || (trust_pin "$old" 2>/dev/null) || true
 }
 
 # Fails with the first fault of form.
@@ -89,52 +113,92 @@ trust_sound() { # file
   [[ ! $why ]] || fail 65 "$1 is no trust file: ${why%%$'\n'*}"
 }
 
-# Remembers the version in force.
-trust_pin() {
-  mkdir -p "$(dirname "$TRUST_PIN")" || fail 73 "the folder of $TRUST_PIN cannot be made"
-  if ! { printf '%s %s\n' "$(jq .version "$TRUST/trust.json")" "$(trust_hash "$TRUST/trust.json")" >"$TRUST_PIN.new" &&
-    mv "$TRUST_PIN.new" "$TRUST_PIN"; }; then
-    fail 73 "$TRUST_PIN cannot be written"
-  fi
+# Remembers a version that was verified; never one older than what is remembered.
+trust_pin() { # file
+  local folder new version remembered=0
+  folder=$(dirname "$TRUST_PIN")
+  version=$(jq .version "$1")
+  mkdir -p "$folder" || fail 73 "the folder of $TRUST_PIN cannot be made"
+  (
+    exec 7<"$folder"
+    flock --timeout 60 7 || fail 75 "somebody else is writing $TRUST_PIN"
+    [[ ! -s $TRUST_PIN ]] || read -r remembered _ <"$TRUST_PIN"
+    if [[ $remembered =~ ^[1-9][0-9]{0,8}$ ]] && ((remembered >= version)); then exit 0; fi
+    new=$(mktemp "$TRUST_PIN.XXXXXX") || exit 73
+    printf '%s %s\n' "$version" "$(trust_hash "$1")" >"$new" && mv "$new" "$TRUST_PIN" || exit 73
+  ) || fail 73 "$TRUST_PIN cannot be written"
 }
 
 # Verifies what is in force and lays its keys out in a folder, for trust_judge.
 trust_open() { # folder
-  local id
+  local id body rest hash file
+  local -A rows=()
+  trust_copy "$1/copy"
   trust_follow
   TRUST_KEYS=$1
-  mkdir -p "$TRUST_KEYS"
+  # Keys have one spelling (trust.jq), so that no program needs to be asked about each of them.
+  while IFS=$'\t' read -r id body rest; do
+    printf -- '-----BEGIN PUBLIC KEY-----\n%s\n%s\n-----END PUBLIC KEY-----\n' "${body:0:64}" "${body:64}" >"$TRUST_KEYS/$id.pub"
+    base64 -d <<<"$body" >"$TRUST_KEYS/$id.der"
+    rows[$id]=$rest
+  done < <(jq -r '.keys[] | [.id, (.public | split("\n")[1:3] | add), .purpose, .from, .until, .revoked.since // "-", (.repositories | join(" "))]
+    | join("\t")' "$TRUST_COPY/trust.json")
   : >"$TRUST_KEYS/table"
-  while IFS= read -r id; do
-    jq -j --arg id "$id" '.keys[] | select(.id == $id).public' "$TRUST/trust.json" >"$TRUST_KEYS/$id.pub"
-    jq -r --arg id "$id" --arg fingerprint "$(document_fingerprint "$TRUST_KEYS/$id.pub" || echo none)" '.keys[] | select(.id == $id)
-      | [.id, $fingerprint, .purpose, .from, .until, .revoked.since // "-", (.repositories | join(" "))] | join("\t")' \
-      "$TRUST/trust.json" >>"$TRUST_KEYS/table"
-  done < <(jq -r '.keys[].id' "$TRUST/trust.json")
+  ((${#rows[@]} == 0)) || while read -r hash file; do
+    id=${file##*/} && id=${id%.der}
+    printf '%s\t%s\t%s\n' "$id" "$hash" "${rows[$id]}" >>"$TRUST_KEYS/table"
+  done < <(printf '%s\0' "$TRUST_KEYS"/*.der | xargs -0 sha256sum)
+  trust_load
+}
+
+# Prints whose documents are believed, once trust_open has read it.
+trust_audience() { jq -r .audience "$TRUST_COPY/trust.json"; }
+
+# Reads the table KEYS/table into memory.
+trust_load() {
+  local row id print
+  TRUST_ROWS=() TRUST_PRINTS=()
+  while IFS= read -r row; do
+    IFS=$'\t' read -r id print _ <<<"$row"
+    TRUST_ROWS[$id]=$row TRUST_PRINTS[$print]=$id
+  done <"$TRUST_KEYS/table"
 }
 
 # Prints the id of the key with a fingerprint; fails when nobody is known by it.
 trust_key() { # fingerprint
-  awk -F '\t' -v wanted="$1" '$2 == wanted { print $1; found = 1 } END { exit !found }' "$TRUST_KEYS/table"
+  [[ $1 && ${TRUST_PRINTS[$1]:-} ]] && echo "${TRUST_PRINTS[$1]}"
 }
 
-# Whether a key may speak for this purpose and repository (empty: none) now. Returns 65 and sets TRUST_WHY when it may not.
+# Whether a key may speak for this purpose and repository (empty: none) now. Sets TRUST_ID when it may; else returns 65 and sets
+# TRUST_WHY.
+# shellcheck disable=SC2034  # TRUST_ID is read by callers
 trust_judge() { # id purpose repository
-  local id purpose from until revoked repositories pattern now
-  TRUST_WHY=
+  local row='' id purpose from until revoked repositories pattern now
+  TRUST_WHY='' TRUST_ID=''
   now=$(trust_now)
-  IFS=$'\t' read -r id _ purpose from until revoked repositories < <(grep -P "^\Q$1\E\t" "$TRUST_KEYS/table") ||
-    trust_refuse "no key is called '$1'" || return
+  # The id may come from anybody.
+  if [[ $1 =~ ^[a-z0-9]+(-[a-z0-9]+)*$ ]]; then row=${TRUST_ROWS[$1]:-}; fi
+  [[ $row ]] || trust_refuse "no key is called '$(trust_plain "$1")'" || return
+  IFS=$'\t' read -r id _ purpose from until revoked repositories <<<"$row"
   [[ $revoked == - ]] || trust_refuse "key $id is revoked since $revoked" || return
   [[ $purpose == "$2" ]] || trust_refuse "key $id is for $purpose, not for $2" || return
   [[ ! $now < $from ]] || trust_refuse "key $id is not valid before $from (here it is $now)" || return
   [[ $now < $until ]] || trust_refuse "key $id is not valid since $until (here it is $now)" || return
-  [[ $3 ]] || return 0
+  if [[ ! $3 ]]; then
+    TRUST_ID=$id
+    return
+  fi
   for pattern in $repositories; do
-    if [[ $3 == "$pattern" || ($pattern == */\* && $3 == "${pattern%\*}"*) ]]; then return 0; fi
+    if [[ $3 == "$pattern" || ($pattern == */\* && $3 == "${pattern%\*}"*) ]]; then
+      TRUST_ID=$id
+      return
+    fi
   done
   trust_refuse "key $id does not speak for $3"
 }
+
+# Prints the beginning of somebody else's text without what would write on a terminal.
+trust_plain() { LC_ALL=C tr -cd '[:print:]' <<<"${1:0:80}"; } # text
 
 trust_refuse() { # why
   # shellcheck disable=SC2034  # read by callers

@@ -19,11 +19,12 @@ trust_draft_write() { # json
 # Prints what the next version begins as: the draft that is there, or a copy of the version in force.
 trust_draft_base() {
   trust_follow
-  if [[ -f $TRUST/next.json ]]; then
-    jq --arg now "$(trust_now)" '.issued = $now' "$TRUST/next.json"
+  # Clocks differ: never before the version it follows.
+  if [[ -f $TRUST_COPY/next.json ]]; then
+    jq --arg now "$(trust_now)" '.issued = ([$now, .issued] | max)' "$TRUST_COPY/next.json"
   else
-    jq --arg now "$(trust_now)" --arg hash "sha256:$(trust_hash "$TRUST/trust.json")" \
-      '.version += 1 | .previous = $hash | .issued = $now' "$TRUST/trust.json"
+    jq --arg now "$(trust_now)" --arg hash "sha256:$(trust_hash "$TRUST_COPY/trust.json")" \
+      '.version += 1 | .previous = $hash | .issued = ([$now, .issued] | max)' "$TRUST_COPY/trust.json"
   fi
 }
 
@@ -31,7 +32,7 @@ trust_draft_base() {
 trust_public() { # file
   [[ -f $1 ]] || fail 66 "there is no public key $1"
   document_fingerprint "$1" >/dev/null || fail 65 "$1 is no public ECDSA key on the curve P-256: make one with 'trust key NAME'"
-  openssl pkey -pubin -in "$1"
+  openssl pkey -pubin -in "$1" -ec_conv_form uncompressed
 }
 
 # Prints N days after a time, as documents write it.
@@ -53,7 +54,8 @@ trust_draft_init() {
     shift || misuse "the last option wants a value"
   done
   [[ $audience ]] || misuse "init wants --audience NAME: the organisation whose documents these are"
-  [[ ! -f $TRUST/trust.json ]] || fail 73 "$TRUST/trust.json is there already: change it with add, revoke and rotate"
+  [[ ! -f $TRUST_COPY/trust.json ]] || fail 73 "$TRUST/trust.json is there already: change it with add, revoke and rotate"
+  trust_draft_gone
   threshold=${threshold:-$(jq 'length / 2 + 1 | floor' <<<"$roots")}
   [[ $threshold =~ ^[1-9][0-9]*$ ]] || misuse "--threshold wants a number"
   mkdir -p "$TRUST/signatures" "$TRUST/history"
@@ -135,26 +137,34 @@ trust_draft_rotate() {
     | (.keys[] | select(.id == $old and .until > $ends)).until = $ends' <<<"$draft")"
 }
 
-# Signs the draft; puts it in force when enough roots have.
+# Fails when this machine believes a version, and none is there: whoever took it away shall not have another signed instead.
+trust_draft_gone() {
+  [[ ! -e $TRUST_PIN ]] || fail 65 "a trust file was believed on this machine ($TRUST_PIN), and $TRUST/trust.json is gone: bring it back, or remove $TRUST_PIN to begin anew"
+}
+
+# Signs the draft; puts it in force when enough roots have. What is shown, signed and put in force is one copy.
 trust_draft_sign() {
   (($#)) || misuse "sign wants root keys"
-  [[ -f $TRUST/next.json ]] || fail 66 "there is no draft: make one with init, add, revoke or rotate"
-  local key id version roots work why
-  if [[ -f $TRUST/trust.json ]]; then trust_follow; fi
-  why=$(trust_draft_faults "$TRUST/next.json")
+  local draft=$TRUST_COPY/next.json old=$TRUST_COPY/trust.json key id version roots work why
+  [[ -f $draft ]] || fail 66 "there is no draft: make one with init, add, revoke or rotate"
+  if [[ -f $old ]]; then trust_follow; else trust_draft_gone && old=$draft; fi
+  why=$(trust_draft_faults "$draft")
   [[ ! $why ]] || fail 65 "the draft is not sound: ${why%%$'\n'*}"
-  trust_draft_changes
-  version=$(jq .version "$TRUST/next.json")
+  [[ ! $(jq -r .issued "$draft") > $(trust_now) || $(jq .issued "$draft") == $(jq .issued "$old") && $old != "$draft" ]] ||
+    fail 65 "the draft was issued at $(jq -r .issued "$draft"), and here it is $(trust_now): set the clocks"
   work=$(mktemp -d)
+  trust_draft_changes "$work"
+  version=$(jq .version "$draft")
   # Roots that go and roots that come both count.
-  roots=$(jq -s '{roots: {keys: ([.[].roots.keys[]] | unique_by(.id))}}' "$TRUST/next.json" \
-    "$(if [[ -f $TRUST/trust.json ]]; then echo "$TRUST/trust.json"; else echo "$TRUST/next.json"; fi)")
+  roots=$(jq -s '{roots: {keys: ([.[].roots.keys[]] | unique_by(.id))}}' "$draft" "$old")
+  mkdir -p "$TRUST/signatures" "$TRUST_COPY/signatures"
   for key in "$@"; do
-    document_sign "$TRUST/next.json" "$key" "$work/signature"
+    document_sign "$draft" "$key" "$work/signature"
     id=$(trust_draft_signer "$work/signature" "$roots" "$work") || {
       rm -rf "$work"
       fail 65 "$key is no root key, neither before nor after this change"
     }
+    cp "$work/signature" "$TRUST_COPY/signatures/$version.$id.sig"
     mv "$work/signature" "$TRUST/signatures/$version.$id.sig"
     say "root $id signed version $version"
   done
@@ -166,16 +176,18 @@ trust_draft_sign() {
 trust_draft_faults() { # file
   local why
   why=$(trust_form "$1")
-  if [[ ! $why && -f $TRUST/trust.json ]]; then why=$(trust_step "$TRUST/trust.json" "$1"); fi
+  if [[ ! $why && -f $TRUST_COPY/trust.json ]]; then why=$(trust_step "$TRUST_COPY/trust.json" "$1"); fi
   printf '%s' "$why"
 }
 
-# Shows whoever is about to sign what will be different.
-trust_draft_changes() {
-  local old=/dev/null
-  [[ ! -f $TRUST/trust.json ]] || old=$TRUST/trust.json
-  diff --unchanged-line-format= --old-line-format='- %L' --new-line-format='+ %L' \
-    <([[ $old == /dev/null ]] || trust_table "$old") <(trust_table "$TRUST/next.json") >&2 || true
+# Shows whoever is about to sign what will be different; nobody signs what could not be shown.
+trust_draft_changes() { # folder
+  local code=0
+  : >"$1/old"
+  [[ ! -f $TRUST_COPY/trust.json ]] || trust_list "$TRUST_COPY/trust.json" >"$1/old"
+  trust_list "$TRUST_COPY/next.json" >"$1/new"
+  diff --unchanged-line-format= --old-line-format='- %L' --new-line-format='+ %L' "$1/old" "$1/new" >&2 || code=$?
+  ((code < 2)) && [[ -s $1/new ]] || fail 69 "what would be signed could not be shown, so it is not signed"
 }
 
 # Prints which root made a signature of the draft.
@@ -183,7 +195,7 @@ trust_draft_signer() { # signature roots work
   local id
   while IFS= read -r id; do
     jq -j --arg id "$id" '.roots.keys[] | select(.id == $id).public' <<<"$2" >"$3/root.pub"
-    if document_signed "$TRUST/next.json" "$1" "$3/root.pub"; then
+    if document_signed "$TRUST_COPY/next.json" "$1" "$3/root.pub"; then
       echo "$id"
       return
     fi
@@ -193,25 +205,31 @@ trust_draft_signer() { # signature roots work
 
 # Puts the draft in force when enough roots signed it; the rename is the moment.
 trust_draft_publish() {
-  local why old=$TRUST/next.json version
-  [[ ! -f $TRUST/trust.json ]] || old=$TRUST/trust.json
-  why=$(trust_short "$TRUST/next.json" "$old" && trust_short "$TRUST/next.json" "$TRUST/next.json")
+  local why draft=$TRUST_COPY/next.json old=$TRUST_COPY/next.json version
+  [[ ! -f $TRUST_COPY/trust.json ]] || old=$TRUST_COPY/trust.json
+  why=$(trust_short "$draft" "$old" && trust_short "$draft" "$draft")
   if [[ $why ]]; then
     say "not in force yet: ${why%%$'\n'*}"
     return
   fi
-  if [[ -f $TRUST/trust.json ]]; then
-    version=$(jq .version "$TRUST/trust.json")
-    cp "$TRUST/trust.json" "$TRUST/history/$version.json.new"
+  if [[ $old != "$draft" ]]; then
+    version=$(jq .version "$old")
+    mkdir -p "$TRUST/history"
+    cp "$old" "$TRUST/history/$version.json.new"
     mv "$TRUST/history/$version.json.new" "$TRUST/history/$version.json"
   fi
-  mv "$TRUST/next.json" "$TRUST/trust.json"
-  trust_pin
-  say "version $(jq .version "$TRUST/trust.json") is in force; print it with 'trust show --sheet'"
+  cp "$draft" "$TRUST/trust.json.new"
+  mv "$TRUST/trust.json.new" "$TRUST/trust.json"
+  rm -f "$TRUST/next.json"
+  trust_pin "$draft"
+  say "version $(jq .version "$draft") is in force; print it with 'trust show --sheet'"
 }
 
 trust_draft_drop() {
-  [[ -f $TRUST/next.json ]] || fail 66 "there is no draft"
-  rm -f "$TRUST/signatures/$(jq .version "$TRUST/next.json")".*.sig "$TRUST/next.json"
+  [[ -f $TRUST_COPY/next.json ]] || fail 66 "there is no draft"
+  local version
+  version=$(jq .version "$TRUST_COPY/next.json")
+  [[ ! $version =~ ^[1-9][0-9]*$ ]] || rm -f "$TRUST/signatures/$version".*.sig
+  rm -f "$TRUST/next.json"
   say "the draft is gone"
 }

@@ -31,6 +31,7 @@ setup() {
 keys() { # id purpose from until revoked repositories
   TRUST_KEYS=$PWD
   printf '%s\tfingerprint-of-%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$@" >table
+  trust_load
 }
 
 past=2020-01-01T00:00:00Z future=2120-01-01T00:00:00Z

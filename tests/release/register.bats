@@ -31,7 +31,13 @@ released() { # version
   local hash
   hash=$(printf '%s' "$1" | sha256sum | cut -d ' ' -f 1)
   register_append "$repository" "$(jq -n --arg version "$1" --arg hash "$hash" '{version: $version, channel: "release",
-    commit: $hash[:40], digest: "sha256:\($hash)", platforms: {"linux/amd64": "sha256:\($hash[1:])0"}}')" ours "$KEYS/ours.key"
+    commit: $hash[:40], digest: "sha256:\($hash)", platforms: {"linux/amd64": "sha256:\($hash[1:])0"}, documents: {},
+    time: "2026-01-31T00:00:00Z", key: "ours"}')" ours "$KEYS/ours.key" "$([[ -e $REGISTER ]] || echo begin)"
+}
+
+verified() { # repository [head]
+  local lines
+  lines=$(register_verify "$REGISTER" "$@") && register_tell "$REGISTER" "$1" "$lines"
 }
 
 # Runs a function that must end with 65 and say these words.
@@ -48,7 +54,7 @@ refused() { # words function…
 @test "a register of some releases is consistent, and says that this is all it can say by itself" {
   released 1.0.0
   released 1.0.1
-  run register_verify "$repository"
+  run verified "$repository"
   [[ $status == 0 && $output == *"2 releases"*"consistent with itself"*"only a head known from elsewhere"* ]]
 }
 
@@ -57,19 +63,19 @@ refused() { # words function…
   for version in 1.0.0 1.0.1 1.0.2; do released "$version"; done
   cp -r register sound
   sed -i '2s/1.0.1/1.0.9/' "$file"
-  refused "line 3 does not follow" register_verify "$repository"
+  refused "line 3 does not follow" verified "$repository"
   sed '2d' sound/releases.jsonl >"$file"
-  refused "line 2 does not follow" register_verify "$repository"
+  refused "line 2 does not follow" verified "$repository"
   sed '2p' sound/releases.jsonl >"$file"
-  refused "line 3 does not follow" register_verify "$repository"
+  refused "line 3 does not follow" verified "$repository"
   sed -n '1p;3p' sound/releases.jsonl | cat - <(sed -n 2p sound/releases.jsonl) >"$file"
-  refused "line 2 does not follow" register_verify "$repository"
+  refused "line 2 does not follow" verified "$repository"
   head -c -1 sound/releases.jsonl >"$file"
-  refused "cut off" register_verify "$repository"
+  refused "cut off" verified "$repository"
   { cat sound/releases.jsonl && echo 'no JSON'; } >"$file"
-  refused "no JSON" register_verify "$repository"
+  refused "no JSON" verified "$repository"
   cp sound/releases.jsonl "$file"
-  register_verify "$repository"
+  verified "$repository"
 }
 
 @test "the last line is guarded by the signed head" {
@@ -77,14 +83,14 @@ refused() { # words function…
   released 1.0.1
   cp -r register sound
   sed -i '$s/1.0.1/1.0.9/' register/releases.jsonl
-  refused "it was shortened, or the head is another's" register_verify "$repository"
+  refused "it was shortened, or the head is another's" verified "$repository"
   head -n 1 sound/releases.jsonl >register/releases.jsonl
-  refused "2 lines of $repository, and here are 1" register_verify "$repository"
+  refused "2 lines of $repository, and here are 1" verified "$repository"
   cp sound/releases.jsonl register/releases.jsonl
   jq '.lines = 1' sound/head.json >register/head.json
-  refused "not signed by key ours" register_verify "$repository"
+  refused "not signed by key ours" verified "$repository"
   rm register/head.json.sig
-  refused "no signed head" register_verify "$repository"
+  refused "no signed head" verified "$repository"
 }
 
 @test "a register that was rewritten or shortened with the key itself is found by a head known elsewhere" {
@@ -93,27 +99,27 @@ refused() { # words function…
   released 1.0.1
   known=$(jq -r .head register/head.json)
   released 1.0.2
-  run register_verify "$repository" "$known"
+  run verified "$repository" "$known"
   [[ $status == 0 && $output == *"the first 2 are those that were known elsewhere"* ]]
   rm -r register
   released 1.0.0
-  refused "rewritten or shortened" register_verify "$repository" "$known"
+  refused "rewritten or shortened" verified "$repository" "$known"
   released 1.0.9
   released 1.0.2
-  register_verify "$repository"
-  refused "rewritten or shortened" register_verify "$repository" "$known"
+  verified "$repository"
+  refused "rewritten or shortened" verified "$repository" "$known"
 }
 
 @test "a head of another key, repository, type or audience is refused" {
   released 1.0.0
   cp -r register sound
-  refused "does not speak for registry.intra/other/web" register_verify registry.intra/other/web
+  refused "no release of this repository" verified registry.intra/other/web
   local change words
   while IFS='|' read -r change words; do
     rm -rf register && cp -r sound register
     jq "$change" sound/head.json >register/head.json
     document_sign register/head.json "$KEYS/ours.key" register/head.json.sig
-    refused "$words" register_verify "$repository"
+    refused "$words" verified "$repository"
   done <<'TEXT'
 .type = "receipt/v1"|of type "receipt/v1"
 .audience = "maxi"|for "maxi"
@@ -121,21 +127,68 @@ refused() { # words function…
 .repository = "registry.intra/mini/web"|the head is another's
 .signer = "other"|key other does not speak for
 .signer = "nobody"|no key is called
+.signer = "ours.*"|no key is called
+.signer = "../keys/ours"|no key is called
+.signer = ["ours"]|no key is called
+.signer = ""|no key is called
 TEXT
   # The wrong key for the name that stands there.
   rm -rf register && cp -r sound register
   document_sign register/head.json "$KEYS/other.key" register/head.json.sig
-  refused "not signed by key ours" register_verify "$repository"
+  refused "not signed by key ours" verified "$repository"
 }
 
 @test "what cannot be signed is not appended" {
   released 1.0.0
   cp -r register before
-  refused "is not the one that the trust file calls ours" register_append "$repository" '{"version": "1", "commit": "2", "digest": "3"}' ours "$KEYS/other.key"
+  local line
+  line=$(head -n 1 register/releases.jsonl | jq -c 'del(.n, .previous, .repository)')
+  refused "is not the one that the trust file calls ours" register_append "$repository" "$line" ours "$KEYS/other.key"
+  refused "key other does not speak for" register_append "$repository" "$line" other "$KEYS/other.key"
   refused "no release" register_append "$repository" '{"version": 1}' ours "$KEYS/ours.key"
-  run register_append "$repository" '{"version": "1", "commit": "2", "digest": "3"}' ours "$PWD/nowhere.key"
+  refused "no release" register_append "$repository" "$(jq -c '.digest = "sha256:1"' <<<"$line")" ours "$KEYS/ours.key"
+  refused "no release" register_append "$repository" "$line"$'\n'"$line" ours "$KEYS/ours.key"
+  refused "no JSON object" register_append "$repository" '[' ours "$KEYS/ours.key"
+  run register_append "$repository" "$line" ours "$PWD/nowhere.key"
   [[ $status == 77 ]]
   diff -r before register
+}
+
+@test "a register whose lines were taken away is not begun again" {
+  released 1.0.0
+  : >register/releases.jsonl
+  refused "and here are 0 of" register_append "$repository" '{}' ours "$KEYS/ours.key"
+  refused "there is a register already" register_append "$repository" '{}' ours "$KEYS/ours.key" begin
+  rm -r register
+  run register_append "$repository" '{}' ours "$KEYS/ours.key"
+  [[ $status == 66 && $output == *"or begin one"* ]]
+}
+
+@test "a register of another repository's releases is refused" {
+  released 1.0.0
+  sed -i 's#mini/mini-api#mini/web#' register/releases.jsonl
+  refused "no release of this repository" verified "$repository"
+}
+
+@test "eight who append at once lose nothing" {
+  local n pids=()
+  released 1.0.0
+  for n in 1 2 3 4 5 6 7 8; do
+    released "1.0.$n" 3>&- &
+    pids+=("$!")
+  done
+  for n in "${pids[@]}"; do wait "$n"; done
+  [[ $(jq -r .version register/releases.jsonl | sort | uniq | wc -l) == 9 ]]
+  verified "$repository"
+}
+
+@test "what was left behind and is not sound does not take the register's place" {
+  released 1.0.0
+  cp -r register sound
+  cp -r register register.ready
+  sed -i 's/1.0.0/1.0.1/' register.ready/releases.jsonl
+  refused "was left behind and is not sound" register_settle "$repository"
+  diff -r register sound
 }
 
 @test "a release is found by version, commit, digest or the digest of a platform" {
@@ -143,12 +196,12 @@ TEXT
   released 1.0.0
   released 1.0.1
   for wanted in 1.0.1 $(jq -r 'select(.version == "1.0.1") | .digest, .commit, .commit[:12], .platforms["linux/amd64"]' register/releases.jsonl); do
-    [[ $(register_trace "$wanted" | jq -r .version) == 1.0.1 ]]
+    [[ $(register_trace "$REGISTER" "$wanted" | jq -r .version) == 1.0.1 ]]
   done
-  refused "no release has 1.0.2" register_trace 1.0.2
+  refused "no release has 1.0.2" register_trace "$REGISTER" 1.0.2
   # A version is no beginning of another.
-  refused "no release has 1.0.1-rc" register_trace 1.0.1-rc
-  run register_trace '"'
+  refused "no release has 1.0.1-rc" register_trace "$REGISTER" 1.0.1-rc
+  run register_trace "$REGISTER" '"'
   [[ $status == 64 ]]
 }
 
@@ -159,13 +212,16 @@ TEXT
   cp -r register new
   # Stopped before the new one was whole, when it was, and between the renames.
   rm -rf register && cp -r old register && mkdir register.new && echo half >register.new/releases.jsonl
-  register_verify "$repository"
+  register_settle "$repository"
+  verified "$repository"
   diff -r register old
   cp -r new register.ready
-  register_verify "$repository"
+  register_settle "$repository"
+  verified "$repository"
   diff -r register new
   mv register register.ready && cp -r old register.old
-  register_verify "$repository"
+  register_settle "$repository"
+  verified "$repository"
   diff -r register new
   released 1.0.2
   [[ ! -e register.new && ! -e register.ready && ! -e register.old ]]

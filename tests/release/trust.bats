@@ -198,7 +198,7 @@ alter() { # file filter
   refused 64 "wants a value" trust add "$new" --id
   refused 64 "unknown verb" trust obey
   [[ ! -e $TRUST/next.json ]]
-  TRUST=$PWD/other refused 65 "threshold" trust init --audience mini --threshold 3 "$KEYS/root-a.pub" "$KEYS/root-b.pub"
+  TRUST=$PWD/other TRUST_PIN=$PWD/other-pin refused 65 "threshold" trust init --audience mini --threshold 3 "$KEYS/root-a.pub" "$KEYS/root-b.pub"
   refused 73 "there already" trust init --audience mini "$KEYS/root-a.pub"
   refused 73 "there already" trust key "$KEYS/root-a"
 }

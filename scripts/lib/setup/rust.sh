@@ -28,6 +28,19 @@ setup_cross() {
   setup_zig
 }
 
+# auditable: writes into a binary which crates it is made of. Pinned, because what it writes is part of the binary.
+setup_auditable() {
+  local pin=0.7.7 found
+  setup_rust
+  # It cannot be asked for its version; cargo notes what it installed beside it.
+  found=$(readlink -f "$(command -v cargo-auditable)" || true)
+  if [[ $found ]] && grep -qs "^\"cargo-auditable $pin " "${found%/bin/*}/.crates.toml"; then return 0; fi
+  CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    cargo install --quiet --locked --force --root "$TOOLS/cargo" "cargo-auditable@$pin" >&2
+  mkdir -p "$TOOLS/bin"
+  ln -sfn ../cargo/bin/cargo-auditable "$TOOLS/bin/cargo-auditable"
+}
+
 # emulator: runs what was built for aarch64 on another machine.
 setup_emulator() {
   if command -v qemu-aarch64-static >/dev/null; then return 0; fi

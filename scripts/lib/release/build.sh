@@ -1,0 +1,100 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2153,SC2154  # what the rooms pass on stands in scripts/release
+# Two builds of one commit, in two folders with two cargo homes; what differs between them is not released.
+
+# Where builds of the commit lie: here/ and there/, OCI layouts; place/ and cargo/ while they are compared.
+BUILDS=''
+
+build_open() { BUILDS=$RELEASES/builds/$COMMIT && mkdir -p "$BUILDS"; }
+
+# Builds the image in this folder.
+build_here() {
+  [[ -d $BUILDS/here ]] || "$ROOT/scripts/build-image" --arch all --out "$BUILDS/here" >/dev/null
+}
+
+# Builds it again from a clone elsewhere, whose sources of crates are unpacked anew.
+build_there() {
+  local home=${CARGO_HOME:-$HOME/.cargo} shared
+  if [[ -d $BUILDS/there ]]; then return 0; fi
+  rm -rf "$BUILDS/place" "$BUILDS/cargo"
+  git clone --quiet --no-hardlinks "$ROOT" "$BUILDS/place/of/another/name"
+  git -C "$BUILDS/place/of/another/name" checkout --quiet --detach "$COMMIT"
+  ln -s "$TOOLS" "$BUILDS/place/of/another/name/.tools"
+  mkdir -p "$BUILDS/cargo/registry"
+  for shared in config.toml credentials.toml bin registry/index registry/cache; do
+    if [[ -e $home/$shared ]]; then ln -s "$home/$shared" "$BUILDS/cargo/$shared"; fi
+  done
+  shared=$BUILDS/place/of/another/name
+  env CARGO_HOME="$BUILDS/cargo" cargo fetch --quiet --locked --manifest-path "$shared/Cargo.toml"
+  env -u CARGO_TARGET_DIR CARGO_HOME="$BUILDS/cargo" "$shared/scripts/build-image" --arch all --out "$BUILDS/there" >/dev/null
+}
+
+# Fails with 65 and says where they differ, unless both builds are the same, byte for byte; sets DIGEST.
+build_compare() {
+  local architecture here there
+  DIGEST=$(build_digest here)
+  if diff -r "$BUILDS/here" "$BUILDS/there" >/dev/null; then
+    rm -rf "$BUILDS/place" "$BUILDS/cargo"
+    return
+  fi
+  say "   the image built here is $DIGEST, the one built elsewhere $(build_digest there)"
+  for architecture in amd64 arm64; do
+    here=$(build_binary here "$architecture" | sha256sum | cut -c 1-64) there=$(build_binary there "$architecture" | sha256sum | cut -c 1-64)
+    if [[ $here == "$there" ]]; then
+      say "   the binary for $architecture is the same"
+    else
+      say "   the binary for $architecture: $here here, $there elsewhere"
+    fi
+  done
+  build_crates_differ
+  # Neither is worth keeping: which of them is right nobody knows.
+  rm -rf "$BUILDS/here" "$BUILDS/there"
+  fail 65 "two builds of $COMMIT differ, so nothing is released: mend what is listed above and begin again"
+}
+
+# Says which sources of crates differ between the two cargo homes.
+build_crates_differ() {
+  local home=${CARGO_HOME:-$HOME/.cargo} crate here there line
+  while IFS= read -r crate; do
+    for there in "$BUILDS/cargo/registry/src"/*/"$crate"; do
+      for here in "$home/registry/src"/*/"$crate"; do
+        [[ -d $here && -d $there ]] || continue
+        while IFS= read -r line; do say "   source of the crate $crate: $line"; done < <(diff -rq "$here" "$there" | sed "s#$here/##g; s#$there/##g" || true)
+      done
+    done
+  done < <(build_locked | cut -f 1,2 | tr '\t' '-')
+}
+
+# Prints name, version and checksum of every crate in Cargo.lock.
+build_locked() {
+  awk -F '"' '/^\[\[package\]\]/ { name = version = "" } /^name = / { name = $2 } /^version = / { version = $2 }
+    /^checksum = / { print name "\t" version "\t" $2 }' "$ROOT/Cargo.lock"
+}
+
+# Fails unless every crate on disk is the one that Cargo.lock names: cargo looks only when it downloads.
+build_crates_verify() {
+  local home=${CARGO_HOME:-$HOME/.cargo} name version checksum file
+  while IFS=$'\t' read -r name version checksum; do
+    for file in "$home/registry/cache"/*/"$name-$version.crate"; do
+      [[ ! -e $file ]] || printf '%s  %s\n' "$checksum" "$file"
+    done
+  done < <(build_locked) >"$RELEASE/crates"
+  sha256sum --quiet --check "$RELEASE/crates" >&2 || fail 65 "a crate in $home is not the one that Cargo.lock names: see above; remove it, and cargo fetches it anew"
+}
+
+# Prints the digest of a build: of the index over its architectures.
+build_digest() { jq -r '.manifests[0].digest' "$BUILDS/$1/index.json"; } # here|there
+
+# Prints "PLATFORM DIGEST" of each image in the index.
+build_platforms() {
+  jq -r '.manifests[] | "\(.platform.os)/\(.platform.architecture) \(.digest)"' "$BUILDS/here/blobs/sha256/${DIGEST#sha256:}"
+}
+
+# Prints the binary inside a build.
+build_binary() { # here|there architecture
+  local blobs=$BUILDS/$1/blobs/sha256 digest
+  digest=$(build_digest "$1")
+  digest=$(jq -r --arg architecture "$2" '.manifests[] | select(.platform.architecture == $architecture).digest' "$blobs/${digest#sha256:}")
+  digest=$(jq -r '.layers[0].digest' "$blobs/${digest#sha256:}")
+  tar --extract --gzip --to-stdout --file "$blobs/${digest#sha256:}" mini-api
+}

@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+# What of a release is done: RELEASE/journal has a line for each step that was finished, and RELEASE/plan says which release it
+# is. Steps may be repeated, so whoever was stopped begins again at the first step that has no line.
+
+# The folder of the release at hand.
+RELEASE=''
+
+# Opens the journal of a release; one that was begun is gone on with only when asked to.
+journal_open() { # folder plan-json resume(or empty)
+  RELEASE=$1
+  if [[ -e $RELEASE/plan && ! $3 ]]; then
+    fail 65 "this release was begun already: 'scripts/release … --resume' goes on; to begin anew remove $RELEASE"
+  fi
+  mkdir -p "$RELEASE" || fail 73 "$RELEASE cannot be made"
+  exec 9>"$RELEASE/lock"
+  flock --timeout 60 9 || fail 75 "somebody else is at work on this release: try again"
+  if [[ -e $RELEASE/plan ]]; then
+    [[ $(jq -cS . "$RELEASE/plan") == "$(jq -cS . <<<"$2")" ]] ||
+      fail 65 "this release was begun as $(jq -c . "$RELEASE/plan"), and is now $(jq -c . <<<"$2"): go back to that, or remove $RELEASE and begin anew"
+  else
+    printf '%s\n' "$2" >"$RELEASE/plan.new"
+    mv "$RELEASE/plan.new" "$RELEASE/plan"
+  fi
+}
+
+# Runs a step unless it is done.
+journal_step() { # name words command…
+  local name=$1 words=$2 begin=$SECONDS
+  shift 2
+  if grep -qsx "$name" "$RELEASE/journal"; then
+    say "   done already  $words"
+    return
+  fi
+  say "   $words …"
+  printf '%s\n' "$name" >"$RELEASE/begun"
+  "$@"
+  printf '%s\n' "$name" >>"$RELEASE/journal"
+  say "   ok            $words ($((SECONDS - begin)) s)"
+}
