@@ -81,9 +81,6 @@ def judge(rounds) -> list:
     if peak:
         slots = series(rounds, "memory", "flood", "slots")[0]
         goal("memory, highest in a flood", "MiB", slots * 16 + 24, False, peak, median(peak), f"{slots} slots of 16 MiB")
-    after = [value / MIB for value in series(rounds, "memory", "after", "bytes")]
-    if after:
-        goal("memory, after a flood", "MiB", 16, False, after, median(after), "")
     starts = [ms for value in rounds.get("start", {}).get("service", []) for ms in value["ms"]]
     if starts:
         goal("exec to ready", "ms", 14, False, starts, median(starts), f"{len(starts)} starts")

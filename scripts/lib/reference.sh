@@ -26,7 +26,7 @@ reference_parse() { # reference [pinned|named|repository]
       reference_digest "${rest#*@}" || return
       rest=${rest%@*}
       ;;
-    *) [[ $kind != pinned ]] || reference_refuse "it is not pinned: append @sha256:DIGEST (crane digest prints it)" || return ;;
+    *) [[ $kind != pinned ]] || reference_refuse "it is not pinned: append @sha256:DIGEST (oras resolve prints it)" || return ;;
   esac
   # A colon after the last slash begins a tag; one before it, a port.
   if [[ ${rest##*/} == *:* && $rest == */* ]]; then
@@ -77,7 +77,7 @@ reference_repository() { # registry/path
 # True when the list has exactly this registry: never a prefix, never a pattern.
 reference_registry_known() { # host[:port]
   [[ $1 =~ ^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[1-9][0-9]{0,4})?$ ]] || return 1
-  [[ -r $REFERENCE_REGISTRIES ]] || die "the list of registries is missing: $REFERENCE_REGISTRIES"
+  [[ -r $REFERENCE_REGISTRIES ]] || fail 78 "the list of registries is missing: $REFERENCE_REGISTRIES"
   local line
   while IFS= read -r line || [[ $line ]]; do
     if [[ $line == "$1" ]]; then return 0; fi

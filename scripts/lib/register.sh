@@ -12,6 +12,7 @@ register_line='def text: type == "string" and test("\\A[^\\p{Cc}]{1,300}\\z");
   def hash: type == "string" and test("\\Asha256:[0-9a-f]{64}\\z");
   (.version | text) and (.commit | type == "string" and test("\\A[0-9a-f]{40}\\z")) and (.digest | hash)
   and (.platforms | type == "object" and all(.[]; hash)) and (.documents | type == "object" and all(.[]; hash))
+  and (.platforms + .documents | keys | all(text)) and (.image | text)
   and (.channel | IN("dev", "beta", "rc", "release")) and (.time | text) and (.key | text)'
 
 # Prints "NUMBER HASH" of every line, in order.
@@ -81,20 +82,24 @@ register_tell() { # folder repository lines-vouched-for
   fi
 }
 
-# Appends a release and signs the new head; whole or not at all. The release is a JSON object without number and predecessor.
-# A register is begun only by whoever says so: one whose lines were taken away is not begun again.
-register_append() { # repository release-json key-id key [begin]
+# Runs a command while nobody else on this machine reads or writes the register.
+register_locked() { # command…
   mkdir -p "$(dirname "$REGISTER")" || fail 73 "the folder of $REGISTER cannot be made"
   (
     exec 8>"$REGISTER.lock" || fail 73 "$REGISTER.lock cannot be written"
-    flock --timeout 600 8 || fail 75 "somebody else has been writing to the register for ten minutes"
-    register_add "$@"
+    flock --timeout 600 8 || fail 75 "somebody else has been at the register for ten minutes"
+    "$@"
   )
 }
 
+# Appends a release and signs the new head; whole or not at all. The release is a JSON object without number and predecessor; one
+# that is there already is not appended again. A register is begun only by whoever says so: one whose lines were taken away is not
+# begun again.
+register_append() { register_locked register_add "$@"; } # repository release-json key-id key [begin]
+
 # The same, while nobody else does. Each step is looked at: callers may have turned errexit off.
 register_add() { # repository release-json key-id key [begin]
-  local new=$REGISTER.new lines
+  local new=$REGISTER.new lines taken
   register_settle "$1"
   rm -rf "$new"
   mkdir "$new" || fail 73 "$new cannot be made"
@@ -108,11 +113,18 @@ register_add() { # repository release-json key-id key [begin]
     register_signed "$REGISTER" "$1"
     cp "$REGISTER/releases.jsonl" "$new/" || fail 73 "$new cannot be written"
   fi
+  taken=$(jq -rn --argjson release "$2" '[inputs | select(.version == $release.version)][0] | .digest // ""' "$new/releases.jsonl" 2>/dev/null) ||
+    fail 65 "what is to be registered is no JSON object"
+  if [[ $taken ]]; then
+    rm -rf "$new"
+    [[ $taken == "$(jq -r .digest <<<"$2")" ]] || fail 65 "$(jq -r .version <<<"$2") is registered already, as $taken: take the next version"
+    return 0
+  fi
   lines=$REGISTER_LINES
   jq -cS --argjson n $((REGISTER_LINES + 1)) --arg previous "$REGISTER_HEAD" --arg repository "$1" \
     '. + {n: $n, previous: $previous, repository: $repository}' <<<"$2" >>"$new/releases.jsonl" || fail 65 "what is to be registered is no JSON object"
   register_chain "$new/releases.jsonl" "$1"
-  ((REGISTER_LINES > lines)) || fail 73 "$new cannot be written"
+  ((REGISTER_LINES == lines + 1)) || fail 65 "what is to be registered is not one release"
   register_head "$new" "$1" "$3" "$4"
   mv "$new" "$REGISTER.ready" || fail 73 "$REGISTER.ready cannot be written"
   register_settle "$1"
@@ -135,7 +147,7 @@ register_head() { # folder repository key-id key
 # vouched for by the head known from elsewhere, which must be the last line's.
 register_sign() { # repository known-head key-id key
   local new=$REGISTER.new
-  [[ -d $REGISTER ]] || fail 66 "there is no register $REGISTER: bring the local copy"
+  [[ -d $REGISTER ]] || fail 66 "there is no register of $1, neither here nor in the registry"
   register_chain "$REGISTER/releases.jsonl" "$1"
   [[ ${2#sha256:} == "${REGISTER_HEAD#sha256:}" ]] || fail 65 "the head known from elsewhere is not that of the last line ($REGISTER_HEAD)"
   rm -rf "$new"
@@ -148,11 +160,15 @@ register_sign() { # repository known-head key-id key
 
 # Puts a register that was written to its end in the place of the one before; goes on where somebody was stopped doing it.
 register_settle() { # repository
+  if [[ ! -e $REGISTER && ! -e $REGISTER.ready && -e $REGISTER.old ]]; then mv "$REGISTER.old" "$REGISTER" || fail 73 "$REGISTER cannot be written"; fi
   [[ -d $REGISTER.ready ]] || return 0
-  (register_verify "$REGISTER.ready" "$1") >/dev/null || fail 65 "$REGISTER.ready was left behind and is not sound: look at it, and remove it"
-  rm -rf "$REGISTER.old"
-  if [[ -d $REGISTER ]]; then mv "$REGISTER" "$REGISTER.old"; fi
-  mv "$REGISTER.ready" "$REGISTER"
+  (register_chain "$REGISTER.ready/releases.jsonl" "$1" && [[ -s $REGISTER.ready/head.json && -s $REGISTER.ready/head.json.sig ]]) ||
+    fail 65 "$REGISTER.ready was left behind and is not sound: look at it, and remove it"
+  if [[ -d $REGISTER ]]; then
+    rm -rf "$REGISTER.old"
+    mv "$REGISTER" "$REGISTER.old" || fail 73 "$REGISTER.old cannot be written"
+  fi
+  mv "$REGISTER.ready" "$REGISTER" || fail 73 "$REGISTER cannot be written"
   rm -rf "$REGISTER.old"
 }
 
@@ -160,12 +176,13 @@ register_settle() { # repository
 # version. Reads, and verifies nothing.
 register_trace() { # folder digest|commit|version
   local found
+  [[ $2 =~ ^[0-9a-f]{64}$ ]] && set -- "$1" "sha256:$2"
   [[ $2 =~ ^[A-Za-z0-9:.-]{5,80}$ ]] || fail 64 "trace wants a digest, a commit or a version"
   [[ -f $1/releases.jsonl ]] || fail 66 "there is no register $1: fetch it with scripts/release log"
   # grep first: a hundred thousand lines are read faster than understood.
   found=$(LC_ALL=C grep -F "\"$2" "$1/releases.jsonl" | wanted=$2 jq -c '$ENV.wanted as $wanted
     | select(.version == $wanted or ([.digest, .platforms[], .documents[]] | any(. == $wanted))
       or (($wanted | test("\\A[0-9a-f]{7,40}\\z")) and (.commit | startswith($wanted))))' || true)
-  [[ $found ]] || fail 65 "no release has $2"
+  [[ $found ]] || fail 66 "no release has $2"
   printf '%s\n' "$found"
 }

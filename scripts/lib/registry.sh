@@ -56,7 +56,10 @@ registry_answers() {
   done < <(curl --parallel --parallel-max 16 --config "$registry_work/questions" 2>/dev/null || true)
   : >"$registry_work/questions"
   ((${#came[@]})) || return 0
-  while read -r code file; do REGISTRY_DIGEST[$file]=sha256:$code; done < <(printf '%s\0' "${came[@]}" | xargs -0 sha256sum)
+  printf '%s\0' "${came[@]}" | xargs -0 sha256sum >"$registry_work/digests" || fail 69 "the answers of a registry cannot be read here: is there room in ${TMPDIR:-/tmp}?"
+  while read -r code file; do REGISTRY_DIGEST[$file]=sha256:$code; done <"$registry_work/digests"
+  # curl cannot know how long an answer is that comes in pieces.
+  while IFS= read -r file; do REGISTRY_STATUS[$file]=000; done < <(find "${came[@]}" -size +"$registry_largest"c)
 }
 
 # Says what an answer amounts to: 0 it is there, 65 it is not, 69 nobody can say; REGISTRY_WHY has the sentence.

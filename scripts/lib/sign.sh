@@ -98,12 +98,15 @@ sign_read() { # program file…
   for file in "$@"; do
     words+=(--rawfile "$file" "$file")
     if ((${#words[@]} >= 1500)); then
-      sign_read_some "$program" "${words[@]}"
+      sign_read_some "$program" "${words[@]}" || return
       words=()
     fi
   done
   ((${#words[@]} == 0)) || sign_read_some "$program" "${words[@]}"
 }
+
+# What fails here is this machine, not the image: nothing can be known.
+sign_broken() { fail 69 "what a registry answered cannot be read here: is there room in ${TMPDIR:-/tmp}, and is jq sound?"; }
 
 sign_read_some() { # program jq-options…
   local program=$1
@@ -141,6 +144,8 @@ sign_listed() { # folder count
       esac
     done
   done
+  sign_read 'if type == "object" and (.manifests | type) == "array" then .manifests[] | .digest | if sha then . else error("no digest") end else error("no list") end' \
+    "${lists[@]}" >"$1/lists" || sign_broken
   # The types that stand in such lists are not to be relied on: clients and registries write others than the manifests have.
   while IFS=$'\t' read -r file digest; do
     image=${file%/*} && n=${image##*/}
@@ -157,7 +162,7 @@ sign_listed() { # folder count
       printf '%s' "$digest" >"$1/$n/referrer.${asked[$n]}.digest"
       registry_ask "$registry" "$path" manifests "$digest" "$1/$n/referrer.${asked[$n]}"
     fi
-  done < <(sign_read 'if type == "object" and (.manifests | type) == "array" then .manifests[] | .digest | if sha then . else error("no digest") end else error("no list") end' "${lists[@]}")
+  done <"$1/lists"
   while IFS= read -r file; do
     sign_unsure "${file%/*}" "the registry lists what hangs on it in pages, which are not read here"
   done < <(((${#lists[@]} == 0)) || grep -li '^link:.*rel="\?next' "${lists[@]/%/.headers}" 2>/dev/null || true)
@@ -178,16 +183,18 @@ sign_arrived() { # folder .digest|.bundle.digest
 # Step 2: asks for the bundle of each referrer that has one. What is larger than any signature is none.
 sign_opened() { # folder
   local registry path digest file subject blob files
-  mapfile -t files < <(sign_arrived "$1" .digest)
+  sign_arrived "$1" .digest >"$1/arrived" || sign_broken
+  mapfile -t files <"$1/arrived"
   # shellcheck disable=SC2016  # $bundle and $largest are jq's
+  sign_read 'select(.artifactType == $bundle and (.layers | length) == 1 and .layers[0].mediaType == $bundle and .layers[0].size <= $largest
+    and (.subject.digest | sha) and (.layers[0].digest | sha)) | "\(.subject.digest)\t\(.layers[0].digest)"' "${files[@]}" >"$1/manifests" || sign_broken
   while IFS=$'\t' read -r file subject blob; do
     [[ $subject != '!' ]] || continue
     read -r registry path digest <"${file%/*}/image"
     [[ $subject == "$digest" ]] || continue
     printf '%s' "$blob" >"$file.bundle.digest"
     registry_ask "$registry" "$path" blobs "$blob" "$file.bundle"
-  done < <(sign_read 'select(.artifactType == $bundle and (.layers | length) == 1 and .layers[0].mediaType == $bundle and .layers[0].size <= $largest
-    and (.subject.digest | sha) and (.layers[0].digest | sha)) | "\(.subject.digest)\t\(.layers[0].digest)"' "${files[@]}")
+  done <"$1/manifests"
 }
 
 # Step 3: checks every bundle: a DSSE envelope around an in-toto statement of this very image, signed by a key of the trust file.
@@ -196,17 +203,18 @@ sign_checked() { # folder count
   local files hint pid pids=()
   local -i n workers
   local -A hinted=()
-  mapfile -t files < <(sign_arrived "$1" .bundle.digest)
+  sign_arrived "$1" .bundle.digest >"$1/arrived" || sign_broken
+  mapfile -t files <"$1/arrived"
   # shellcheck disable=SC2016  # what begins with $ is jq's
   sign_read '.dsseEnvelope as $e | select($e.payloadType == "application/vnd.in-toto+json" and ($e.signatures | length) == 1
-    and ($e.signatures[0].sig | plain) and ($e.payload | type == "string" and test("\\A([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\\z")))
+    and all($e.signatures[0].sig, $e.payload; type == "string" and test("\\A([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\\z")))
     | ($e.payload | @base64d | fromjson) as $s
     | select(($s._type | IN("https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1")) and ($s.subject | length) == 1
       and ($s.subject[0].digest.sha256 | type) == "string" and ("sha256:" + $s.subject[0].digest.sha256 | sha) and ($s.predicateType | plain))
     | [$e.signatures[0].sig, (.verificationMaterial.publicKey.hint | if type == "string" and test("\\A[A-Za-z0-9+/=]{1,200}\\z") then . else "-" end),
       ($e.payload | (length / 4 * 3 - (capture("(?<end>=*)$").end | length) | tostring), if length < 16384 then . else "-" end),
       $s.subject[0].digest.sha256, $s.predicateType, ($s.subject[0].annotations | .purpose?, .repository? | if plain then . else "-" end)] | join("\t")' \
-    "${files[@]}" >"$1/bundles"
+    "${files[@]}" >"$1/bundles" || sign_broken
   # What key a statement names, in hexadecimal; mostly all name one.
   while IFS=$'\t' read -r _ _ hint _; do
     [[ ! $hint || ${hinted[$hint]+known} ]] || hinted[$hint]=$(base64 -d <<<"$hint" 2>/dev/null | od -An -v -tx1 | tr -d ' \n' || true)
@@ -218,7 +226,7 @@ sign_checked() { # folder count
     sign_some "$1" "$n" "$workers" &
     pids+=("$!")
   done
-  for pid in "${pids[@]}"; do wait "$pid" || true; done
+  for pid in "${pids[@]}"; do wait "$pid" || sign_broken; done
   for ((n = 1; n <= $2; n++)); do
     [[ -e $1/$n/outcome ]] || sign_outcome "$1/$n" 0 ""
   done
@@ -232,12 +240,12 @@ sign_some() { # folder which workers
     if [[ $signature == '!' ]] || ((${image##*/} % $3 != $2)); then continue; fi
     read -r _ _ digest <"$image/image"
     [[ sha256:$subject == "$digest" ]] || continue
-    base64 -d <<<"$signature" >"$file.signature" 2>/dev/null || continue
+    base64 -d <<<"$signature" >"$file.signature" || { sign_unsure "$image" "a signature could not be written down" && continue; }
     # What is signed is the payload with its type and length before it.
     {
       printf 'DSSEv1 28 application/vnd.in-toto+json %d ' "$size"
       if [[ $payload == - ]]; then jq -j .dsseEnvelope.payload "$file" | base64 -d; else base64 -d <<<"$payload"; fi
-    } >"$file.signed" 2>/dev/null || continue
+    } >"$file.signed" || { sign_unsure "$image" "a statement could not be written down" && continue; }
     sign_signer "$file" "$type" "$purpose" "$repository" "${hinted[$hint]}"
   done <"$1/bundles"
 }

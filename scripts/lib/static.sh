@@ -24,9 +24,10 @@ static_environment() { # source target-folder target
   export RUSTFLAGS="${rust# } ${STATIC_RUSTFLAGS:-}" "CFLAGS_$suffix=${c# }"
   SOURCE_DATE_EPOCH=$(project_epoch)
   MINI_API_REVISION=$(project_revision)
+  # cargo-auditable writes into the binary which crates it is made of, so that a scanner finds them in an image that has nothing
+  # else. Set here and not by `cargo auditable`: that would name the wrapper by its path, which cargo makes part of every symbol.
+  export RUSTC_WORKSPACE_WRAPPER=cargo-auditable CARGO_AUDITABLE_ORIG_ARGS='{"offline":false,"locked":true,"frozen":false,"config":[]}'
 }
-
-# `cargo auditable` writes into the binary which crates it is made of: a scanner finds them in an image that has nothing else.
 
 # The words of cargo's command line that every road shares; scripts/build-static adds what to build.
 static_cargo=(--quiet --locked --release)
@@ -35,12 +36,12 @@ static_cargo=(--quiet --locked --release)
 static_by_musl_gcc() { # target
   local suffix=${1//-/_}
   export "CC_$suffix=musl-gcc"
-  cargo auditable build "${static_cargo[@]}" --target "$1"
+  cargo build "${static_cargo[@]}" --target "$1"
 }
 
 # Builds with C and linking by zig, which knows every architecture.
 static_by_zig() { # target
-  cargo auditable zigbuild "${static_cargo[@]}" --target "$1"
+  cargo-zigbuild zigbuild "${static_cargo[@]}" --target "$1"
 }
 
 # Builds where there is no rustup: Debian's rustc-web, with its own standard library compiled for musl.
@@ -48,7 +49,7 @@ static_by_debian() { # target
   PATH=/usr/bin:$PATH RUSTC_BOOTSTRAP=1 STATIC_RUSTFLAGS="-C link-self-contained=no"
   export PATH RUSTC_BOOTSTRAP
   RUSTFLAGS+=" $STATIC_RUSTFLAGS"
-  cargo auditable zigbuild "${static_cargo[@]}" -Zbuild-std=std,panic_abort --target "$1"
+  cargo-zigbuild zigbuild "${static_cargo[@]}" -Zbuild-std=std,panic_abort --target "$1"
 }
 
 # Fails, with the reason, unless a file is an executable that needs no loader and no library.

@@ -32,6 +32,8 @@ trust_copy() { # folder
   for part in trust.json next.json history signatures; do
     [[ ! -e $TRUST/$part ]] || cp -RL "$TRUST/$part" "$1/" || fail 74 "$TRUST/$part cannot be read"
   done
+  # Whoever was stopped while a draft came into force left it behind.
+  if [[ -f $1/next.json ]] && cmp -s "$1/next.json" "$1/trust.json"; then rm "$1/next.json"; fi
 }
 
 # Prints what is wrong with the form of a trust file, a sentence a line.
@@ -169,7 +171,7 @@ trust_key() { # fingerprint
   [[ $1 && ${TRUST_PRINTS[$1]:-} ]] && echo "${TRUST_PRINTS[$1]}"
 }
 
-# Whether a key may speak for this purpose and repository (empty: none) now. Sets TRUST_ID when it may; else returns 65 and sets
+# Whether a key may speak for this purpose and repository (empty for purposes that have none) now. Sets TRUST_ID when it may; else returns 65 and sets
 # TRUST_WHY.
 # shellcheck disable=SC2034  # TRUST_ID is read by callers
 trust_judge() { # id purpose repository
@@ -184,7 +186,8 @@ trust_judge() { # id purpose repository
   [[ $purpose == "$2" ]] || trust_refuse "key $id is for $purpose, not for $2" || return
   [[ ! $now < $from ]] || trust_refuse "key $id is not valid before $from (here it is $now)" || return
   [[ $now < $until ]] || trust_refuse "key $id is not valid since $until (here it is $now)" || return
-  if [[ ! $3 ]]; then
+  # Keys without repositories speak for what is in none; a repository that nobody named is not one of theirs.
+  if [[ ! $3 && ! $repositories ]]; then
     TRUST_ID=$id
     return
   fi
@@ -194,7 +197,7 @@ trust_judge() { # id purpose repository
       return
     fi
   done
-  trust_refuse "key $id does not speak for $3"
+  trust_refuse "key $id does not speak for ${3:-no repository in particular}"
 }
 
 # Prints the beginning of somebody else's text without what would write on a terminal.

@@ -10,6 +10,7 @@ trust_draft_write() { # json
     rm -f "$TRUST/next.json.new"
     fail 65 "that makes no sound trust file: ${why%%$'\n'*}"
   fi
+  # Sound, so it follows the version in force, and these signatures are an earlier draft's.
   version=$(jq .version "$TRUST/next.json.new")
   rm -f "$TRUST/signatures/$version".*.sig
   mv "$TRUST/next.json.new" "$TRUST/next.json"
@@ -227,9 +228,11 @@ trust_draft_publish() {
 
 trust_draft_drop() {
   [[ -f $TRUST_COPY/next.json ]] || fail 66 "there is no draft"
-  local version
-  version=$(jq .version "$TRUST_COPY/next.json")
-  [[ ! $version =~ ^[1-9][0-9]*$ ]] || rm -f "$TRUST/signatures/$version".*.sig
+  local version now=0
+  version=$(jq .version "$TRUST_COPY/next.json" 2>/dev/null || echo none)
+  [[ ! -f $TRUST_COPY/trust.json ]] || now=$(jq .version "$TRUST_COPY/trust.json")
+  # The signatures of a version in force are not the draft's, whatever number it gives itself.
+  if [[ $version =~ ^[1-9][0-9]{0,8}$ && $now =~ ^[0-9]{1,9}$ ]] && ((version > now)); then rm -f "$TRUST/signatures/$version".*.sig; fi
   rm -f "$TRUST/next.json"
   say "the draft is gone"
 }

@@ -12,7 +12,11 @@ trust_show() {
     esac
     shift
   done
-  if [[ $file == */trust.json ]]; then trust_follow; else
+  if [[ $file == */trust.json && $form == sheet && ! -e $TRUST_PIN ]]; then
+    [[ -f $file ]] || fail 66 "there is no $TRUST/trust.json"
+    trust_sound "$file"
+    say "this machine believes no trust file yet: compare what follows with the sheet on paper, then scripts/trust verify --sha256 HASH"
+  elif [[ $file == */trust.json ]]; then trust_follow; else
     [[ -f $file ]] || fail 66 "there is no draft"
     trust_sound "$file"
   fi

@@ -41,7 +41,11 @@ past=2020-01-01T00:00:00Z future=2120-01-01T00:00:00Z
   trust_judge ours release registry.intra/mini/mini-api
   trust_judge ours release registry.intra/mini/team/mini-api
   trust_judge ours release registry.intra:5000/acme/web
-  trust_judge ours release ''
+  run ! trust_judge ours release ''
+  keys parcels bundle "$past" "$future" - ""
+  trust_judge parcels bundle ''
+  run ! trust_judge parcels bundle registry.intra/mini/mini-api
+  keys ours release "$past" "$future" - "registry.intra/mini/* registry.intra:5000/acme/web"
   for other in registry.intra/minimal/web registry.intra/mini registry.intra.evil/mini/web registry.intra:5000/acme/webshop \
     registry.intra:5000/acme/web/x other/registry.intra/mini/web; do
     run ! trust_judge ours release "$other"

@@ -32,7 +32,7 @@ released() { # version
   hash=$(printf '%s' "$1" | sha256sum | cut -d ' ' -f 1)
   register_append "$repository" "$(jq -n --arg version "$1" --arg hash "$hash" '{version: $version, channel: "release",
     commit: $hash[:40], digest: "sha256:\($hash)", platforms: {"linux/amd64": "sha256:\($hash[1:])0"}, documents: {},
-    time: "2026-01-31T00:00:00Z", key: "ours"}')" ours "$KEYS/ours.key" "$([[ -e $REGISTER ]] || echo begin)"
+    image: "registry.intra/mini/mini-api@sha256:\($hash)", time: "2026-01-31T00:00:00Z", key: "ours"}')" ours "$KEYS/ours.key" "$([[ -e $REGISTER ]] || echo begin)"
 }
 
 verified() { # repository [head]
@@ -143,11 +143,13 @@ TEXT
   cp -r register before
   local line
   line=$(head -n 1 register/releases.jsonl | jq -c 'del(.n, .previous, .repository)')
+  line=$(jq -c '.version = "1.0.1"' <<<"$line")
   refused "is not the one that the trust file calls ours" register_append "$repository" "$line" ours "$KEYS/other.key"
   refused "key other does not speak for" register_append "$repository" "$line" other "$KEYS/other.key"
+  line=$(jq -c '.version = "1.0.1"' <<<"$line")
   refused "no release" register_append "$repository" '{"version": 1}' ours "$KEYS/ours.key"
   refused "no release" register_append "$repository" "$(jq -c '.digest = "sha256:1"' <<<"$line")" ours "$KEYS/ours.key"
-  refused "no release" register_append "$repository" "$line"$'\n'"$line" ours "$KEYS/ours.key"
+  refused "no JSON object" register_append "$repository" "$line"$'\n'"$line" ours "$KEYS/ours.key"
   refused "no JSON object" register_append "$repository" '[' ours "$KEYS/ours.key"
   run register_append "$repository" "$line" ours "$PWD/nowhere.key"
   [[ $status == 77 ]]
@@ -166,7 +168,7 @@ TEXT
 
 @test "a register of another repository's releases is refused" {
   released 1.0.0
-  sed -i 's#mini/mini-api#mini/web#' register/releases.jsonl
+  sed -i 's#"repository":"registry.intra/mini/mini-api"#"repository":"registry.intra/mini/web"#' register/releases.jsonl
   refused "no release of this repository" verified "$repository"
 }
 
@@ -198,9 +200,12 @@ TEXT
   for wanted in 1.0.1 $(jq -r 'select(.version == "1.0.1") | .digest, .commit, .commit[:12], .platforms["linux/amd64"]' register/releases.jsonl); do
     [[ $(register_trace "$REGISTER" "$wanted" | jq -r .version) == 1.0.1 ]]
   done
-  refused "no release has 1.0.2" register_trace "$REGISTER" 1.0.2
-  # A version is no beginning of another.
-  refused "no release has 1.0.1-rc" register_trace "$REGISTER" 1.0.1-rc
+  # Without sha256: before it, too; and a version is no beginning of another.
+  [[ $(register_trace "$REGISTER" "$(jq -r 'select(.version == "1.0.1").digest[7:]' register/releases.jsonl)" | jq -r .version) == 1.0.1 ]]
+  for wanted in 1.0.2 1.0.1-rc; do
+    run register_trace "$REGISTER" "$wanted"
+    [[ $status == 66 && $output == *"no release has $wanted"* ]]
+  done
   run register_trace "$REGISTER" '"'
   [[ $status == 64 ]]
 }

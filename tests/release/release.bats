@@ -124,19 +124,63 @@ hanging() { # reference
   [[ $(jq -r .digest other/releases.jsonl) == "$(jq -r .digest register/releases.jsonl)" ]]
 }
 
+# Nothing of this test's release came out.
+nothing_came_out() {
+  run oras repo tags "$BASE"
+  [[ $status != 0 && ! -e $REGISTER ]]
+}
+
 @test "a bill that is not what the binaries are made of, or a binary that does not say it, is not released" {
-  local commit place=$PWD/place
   own_place
-  sed -i '/^base64/d' place/Cargo.toml
-  sed -i '/base64/d; /STANDARD/d; s/ {} {}",/ {}",/' place/src/main.rs
+  # Built with a feature that the bill knows nothing of.
+  sed -i 's/^itoa = .*/&\nfnv = { version = "1", optional = true }/' place/Cargo.toml
   (cd place && cargo update --quiet --workspace)
-  commit_place place "Do without base64"
+  sed -i 's/^static_cargo=(/&--features fnv /' place/scripts/lib/static.sh
+  commit_place place "Build with more"
+  refused 65 "fnv 1.0.7 is in a binary, and not listed" release 1.0.0 --begin
+  nothing_came_out
+  # Built without a word on what it is made of.
+  sed -i '/RUSTC_WORKSPACE_WRAPPER=/d' place/scripts/lib/static.sh
+  commit_place place "Say nothing"
+  rm -r "$RELEASES/1.0.0"
+  refused 65 "does not say what it is made of" release 1.0.0 --begin
+  nothing_came_out
+}
+
+@test "builds of another commit are not taken for this one's" {
+  local commit
+  release 1.0.0-rc.1 --begin
+  own_place
+  commit_place place "Another commit"
   commit=$(git -C place rev-parse HEAD)
-  # The binaries of another commit lie where this one's should.
   mkdir -p own/builds
   cp -R "$BATS_FILE_TMPDIR/builds/$(git -C "$PLACE" rev-parse HEAD)" "own/builds/$commit"
-  RELEASES=$PWD/own refused 65 "base64 0.22.1 is in a binary, and not listed" release 1.0.0 --begin
-  ! "$ROOT/policy/admit" "$BASE:1.0.0" || false
+  RELEASES=$PWD/own refused 65 "is not of commit $commit" release 1.0.0
+  RELEASES=$PWD/own release 1.0.0 --resume
+}
+
+@test "a version is given once, whatever its tag and this machine's notes say" {
+  local line
+  release 1.0.0 --begin
+  line=$(jq -c 'del(.n, .previous, .repository)' register/releases.jsonl)
+  source "$ROOT/scripts/lib/register.sh"
+  trust_open "$PWD/keys"
+  # The same again changes nothing; another digest is refused.
+  cp -R register before
+  register_append "$BASE" "$line" ours "$KEYS/ours.key"
+  diff -r before register
+  run register_append "$BASE" "$(jq -c '.digest |= sub("...$"; "000")' <<<"$line")" ours "$KEYS/ours.key"
+  [[ $status == 65 && $output == *"1.0.0 is registered already"* ]]
+  diff -r before register
+  # Built anew by something else: the register knows, though tag and notes are gone.
+  rm -r "$RELEASES/1.0.0"
+  jq -c '.digest |= sub("...$"; "000") | del(.n, .previous, .repository)' register/releases.jsonl >other.json
+  rm -r register
+  register_append "$BASE" "$(<other.json)" ours "$KEYS/ours.key" begin
+  source "$ROOT/scripts/lib/register_oci.sh"
+  registry_register_push "$BASE"
+  oras manifest delete --force "$BASE:1.0.0" >&2
+  refused 65 "1.0.0 is released already" release 1.0.0
 }
 
 @test "what may not be released is refused before anything is built, each with its reason" {
@@ -179,9 +223,10 @@ TEXT
   sed -i 's/"BSD-3-Clause", //' place/deny.toml
   commit_place place "Take no BSD"
   refused 65 "deny.toml does not allow" release 1.0.0 --begin
-  [[ ! -e register && ! $(ls "$RELEASES" | grep -v builds) ]]
-  run oras repo tags "$BASE"
-  [[ $status != 0 ]]
+  refused 64 "wants a value" release 1.0.0 --begin --key ""
+  refused 64 "wants a value" release verify --head ""
+  [[ $(ls "$RELEASES") == builds ]]
+  nothing_came_out
 }
 
 @test "--dry-run says what would be done, and does none of it" {
@@ -224,9 +269,9 @@ TEXT
   sed -i 's/"00010203/"10010203/' "$crate"/*.rs
   CARGO_HOME=$BATS_TEST_TMPDIR/home run --separate-stderr release 1.0.0 --begin
   [[ $status == 65 && $stderr == *"the binary for amd64: "*"the binary for arm64: "*"source of the crate itoa-1.0.19: Files src/"*"so nothing is released"* ]]
-  run oras repo tags "$BASE"
-  [[ $status != 0 ]]
-  [[ ! -e register ]]
+  nothing_came_out
+  # Once it is mended, --resume builds both anew.
+  release 1.0.0 --resume
 }
 
 @test "a crate on disk that is not the one of Cargo.lock is found" {
@@ -305,10 +350,31 @@ TEXT
   refused 65 "key ours is revoked" release verify
   refused 65 "is not that of the last line" release head --sign --key "$KEYS/next.key" --head "sha256:${head:8}0"
   refused 65 "key ours is revoked" release head --sign --head "$head"
-  release head --sign --key "$KEYS/next.key" --head "$head" | grep "signed by next"
+  cp -R register stale
+  # A copy that is behind does not shorten what is in the registry.
+  REGISTER=$PWD/other release head --sign --key "$KEYS/next.key" --head "$head" | grep "signed by next"
   release verify --head "$head" | grep "the first 1 are those"
-  REGISTER=$PWD/other release log
+  # Whoever had all lines takes the new head; and what was released is signed again.
+  diff -r register other
+  REGISTER=$PWD/stale release log
+  image=$BASE-rc@$(jq -r .digest register/releases.jsonl)
+  run "$ROOT/policy/admit" "$image"
+  [[ $status == 65 && $output == *"key ours is revoked"* ]]
+  RELEASE_KEY=$KEYS/next.key release sign-again 1.0.0-rc.1 | grep "(key next)"
+  "$ROOT/policy/admit" "$image"
+  refused 66 "no release is called 2.0.0" release sign-again 2.0.0
   RELEASE_KEY=$KEYS/next.key release 1.0.0-rc.2
+}
+
+@test "another key, or another register, is not mixed in" {
+  release 1.0.0-rc.1 --begin
+  RELEASE_KEY=$KEYS/next.key refused 65 "this release was begun as" release 1.0.0-rc.1 --resume
+  refused 65 "is the register of $BASE" release 1.0.0-rc.2 --repository "$PLAIN/mini/another" --begin
+  # A line that somebody wrote into the copy here is not carried to the registry.
+  jq -c '.version = "1.0.0-rc.7"' register/releases.jsonl >line
+  cat line >>register/releases.jsonl
+  refused 65 "is not to be believed" release 1.0.0-rc.7
+  [[ $(REGISTER=$PWD/other release log --json | wc -l) == 1 ]]
 }
 
 @test "the changelog comes from the register and the commits" {
@@ -322,7 +388,7 @@ TEXT
   [[ $output != *Begin* ]]
   run release changelog 1.0.0-rc.1
   [[ $output == *"- Begin" ]]
-  refused 65 "no release is called 2.0.0" release changelog 2.0.0
+  refused 66 "no release is called 2.0.0" release changelog 2.0.0
 }
 
 # Starts a release that is killed, with all it started, as soon as it is at a step, or a moment later. Counts in LANDED those
@@ -362,11 +428,25 @@ at_step() { # step pid
   # The same as one that nobody stopped.
   image=$(REGISTER=$PWD/other RELEASES=$PWD/others RELEASE_REPOSITORY=$PLAIN/mini/undisturbed release 1.0.0 --begin)
   [[ ${image#*@} == "$digest" ]]
-  diff <(hanging "$PLAIN/mini/undisturbed@$digest") <(hanging "$BASE@$digest")
+  hanging "$BASE@$digest" >hanging
+  [[ $(grep -c '^ *1 http' hanging) == 4 && $(wc -l <hanging) == 4 ]]
+  diff <(hanging "$PLAIN/mini/undisturbed@$digest") hanging
   diff <(oras repo tags "$PLAIN/mini/undisturbed" | sort) <(oras repo tags "$BASE" | sort)
   [[ $(wc -l <register/releases.jsonl) == 1 ]]
   release verify --head "$(jq -r .head register/head.json)"
   diff <(jq 'del(.time, .documents, .image, .repository)' other/releases.jsonl) <(jq 'del(.time, .documents, .image, .repository)' register/releases.jsonl)
+}
+
+@test "a register that is read while it is written is whole" {
+  local n pids=()
+  release 1.0.0-rc.1 --begin
+  for n in 1 2 3 4; do
+    release log >"log.$n" 2>"why.$n" 3>&- &
+    pids+=("$!")
+  done
+  release 1.0.0-rc.2
+  for n in "${pids[@]}"; do wait "$n"; done
+  release verify --head "$(release head --json | jq -r .head)" | grep "2 releases"
 }
 
 @test "two who release at once do not come between each other" {

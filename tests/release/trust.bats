@@ -59,6 +59,9 @@ alter() { # file filter
 @test "whoever sees a machine for the first time compares the printed sheet" {
   rm "$TRUST_PIN"
   refused 78 "compare the printed sheet" trust verify
+  # To be compared by eye, and no more.
+  trust show --sheet | grep -q "$(sha256sum <"$TRUST/trust.json" | cut -c 1-8)"
+  refused 78 "compare the printed sheet" trust show
   refused 65 "not the trust file of the sheet" trust verify --sha256 "$(printf 'x' | sha256sum | cut -d ' ' -f 1)"
   [[ ! -e $TRUST_PIN ]]
   cp "$KEYS/pin" "$TRUST_PIN"
@@ -161,10 +164,20 @@ alter() { # file filter
   refused 65 "threshold" trust sign "$KEYS/root-a.key"
   cp late.json "$TRUST/next.json"
   trust sign "$KEYS/root-a.key" "$KEYS/root-b.key"
-  cp late.json "$TRUST/next.json"
+  jq '.keys[0].until = "2030-01-01T00:00:00Z"' late.json >"$TRUST/next.json"
   refused 65 "it is version 3, and follows 3" trust sign "$KEYS/root-a.key"
   trust drop
   [[ ! -e $TRUST/next.json ]]
+  # The signatures of what is in force are not the draft's.
+  cp first-pin pin
+  trust verify
+  # Whoever was stopped as a draft came into force goes on, and the draft is gone.
+  cp "$TRUST/trust.json" "$TRUST/next.json"
+  trust add "$KEYS/release-2.pub" --id release-2 --purpose bundle
+  [[ $(jq .version "$TRUST/next.json") == 4 ]]
+  trust drop
+  rm pin
+  trust verify --sha256 "$(sha256sum <"$TRUST/trust.json" | cut -d ' ' -f 1)"
 }
 
 @test "a key of somebody else, and a password that is none, sign nothing" {

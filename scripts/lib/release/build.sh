@@ -5,11 +5,39 @@
 # Where builds of the commit lie: here/ and there/, OCI layouts; place/ and cargo/ while they are compared.
 BUILDS=''
 
-build_open() { BUILDS=$RELEASES/builds/$COMMIT && mkdir -p "$BUILDS"; }
+# Finds or makes the folder; versions of one commit share it, one at a time.
+build_open() {
+  BUILDS=$RELEASES/builds/$COMMIT
+  mkdir -p "$BUILDS" || fail 73 "$BUILDS cannot be made"
+  exec 6>"$BUILDS/lock"
+  flock --timeout 7200 6 || fail 75 "another release of this commit has been building for two hours"
+  [[ -d $BUILDS/here && -s $BUILDS/made.json ]] || { rm -rf "$BUILDS/here" && journal_forget build; }
+  [[ -d $BUILDS/there ]] || journal_forget rebuild
+}
 
-# Builds the image in this folder.
+# Runs a command without what would alter both builds alike and be written down nowhere.
+build_plainly() { # command…
+  local name words=()
+  while IFS= read -r name; do
+    if [[ $name =~ ^(RUSTC|RUSTDOC|RUSTFLAGS|CARGO_(BUILD|PROFILE|ENCODED|TARGET|UNSTABLE|INCREMENTAL|CFG|ALIAS)|CC$|CC_|CXX|CFLAGS|CPPFLAGS|LDFLAGS|LD_|AR$|AR_|MINI_API_|SOURCE_DATE_EPOCH|STATIC_) ]]; then
+      words+=(-u "$name")
+    fi
+  done < <(compgen -e)
+  env "${words[@]}" "$@"
+}
+
+# Builds the image in this folder, and notes by what.
 build_here() {
-  [[ -d $BUILDS/here ]] || "$ROOT/scripts/build-image" --arch all --out "$BUILDS/here" >/dev/null
+  local began
+  [[ ! -d $BUILDS/here || ! -s $BUILDS/made.json ]] || return 0
+  began=$(trust_now)
+  rm -rf "$BUILDS/here"
+  build_plainly "$ROOT/scripts/build-image" --arch all --out "$BUILDS/here" >/dev/null
+  jq -n --arg began "$began" --arg ended "$(trust_now)" --arg rust "$(rustc --version)" --arg zig "$(python3 -m ziglang version 2>/dev/null || echo none)" \
+    --arg auditable "$(awk '/cargo-auditable/ { print $2; exit }' "$TOOLS/cargo/.crates.toml" 2>/dev/null || true)" \
+    --arg config "$(sha256sum 2>/dev/null <"${CARGO_HOME:-$HOME/.cargo}/config.toml" | cut -d ' ' -f 1 || true)" \
+    '{$began, $ended, $rust, $zig, $auditable, $config}' >"$BUILDS/made.json.new"
+  mv "$BUILDS/made.json.new" "$BUILDS/made.json"
 }
 
 # Builds it again from a clone elsewhere, whose sources of crates are unpacked anew.
@@ -26,13 +54,18 @@ build_there() {
   done
   shared=$BUILDS/place/of/another/name
   env CARGO_HOME="$BUILDS/cargo" cargo fetch --quiet --locked --manifest-path "$shared/Cargo.toml"
-  env -u CARGO_TARGET_DIR CARGO_HOME="$BUILDS/cargo" "$shared/scripts/build-image" --arch all --out "$BUILDS/there" >/dev/null
+  build_plainly CARGO_HOME="$BUILDS/cargo" "$shared/scripts/build-image" --arch all --out "$BUILDS/there" >/dev/null
 }
 
 # Fails with 65 and says where they differ, unless both builds are the same, byte for byte; sets DIGEST.
 build_compare() {
-  local architecture here there
+  local architecture here there label
   DIGEST=$(build_digest here)
+  label=$(build_labels here) || label=
+  [[ $label == "$COMMIT"$'\n'"$COMMIT" ]] || {
+    rm -rf "$BUILDS/here" "$BUILDS/there"
+    fail 65 "what lies in $BUILDS is not of commit $COMMIT; it was removed: begin again with --resume"
+  }
   if diff -r "$BUILDS/here" "$BUILDS/there" >/dev/null; then
     rm -rf "$BUILDS/place" "$BUILDS/cargo"
     return
@@ -48,8 +81,8 @@ build_compare() {
   done
   build_crates_differ
   # Neither is worth keeping: which of them is right nobody knows.
-  rm -rf "$BUILDS/here" "$BUILDS/there"
-  fail 65 "two builds of $COMMIT differ, so nothing is released: mend what is listed above and begin again"
+  rm -rf "$BUILDS/here" "$BUILDS/there" "$BUILDS/place" "$BUILDS/cargo"
+  fail 65 "two builds of $COMMIT differ, so nothing is released: mend what is listed above, then go on with --resume, which builds both anew"
 }
 
 # Says which sources of crates differ between the two cargo homes.
@@ -79,6 +112,10 @@ build_crates_verify() {
       [[ ! -e $file ]] || printf '%s  %s\n' "$checksum" "$file"
     done
   done < <(build_locked) >"$RELEASE/crates"
+  if [[ ! -s $RELEASE/crates ]]; then
+    say "   no crate lies in $home: they are vendored, and cargo itself compares those with their checksums"
+    return
+  fi
   sha256sum --quiet --check "$RELEASE/crates" >&2 || fail 65 "a crate in $home is not the one that Cargo.lock names: see above; remove it, and cargo fetches it anew"
 }
 
@@ -88,6 +125,15 @@ build_digest() { jq -r '.manifests[0].digest' "$BUILDS/$1/index.json"; } # here|
 # Prints "PLATFORM DIGEST" of each image in the index.
 build_platforms() {
   jq -r '.manifests[] | "\(.platform.os)/\(.platform.architecture) \(.digest)"' "$BUILDS/here/blobs/sha256/${DIGEST#sha256:}"
+}
+
+# Prints the commit that each image of a build says it is of.
+build_labels() { # here|there
+  local blobs=$BUILDS/$1/blobs/sha256 digest config
+  while read -r _ digest; do
+    config=$(jq -r .config.digest "$blobs/${digest#sha256:}")
+    jq -r '.config.Labels["org.opencontainers.image.revision"]' "$blobs/${config#sha256:}"
+  done < <(build_platforms)
 }
 
 # Prints the binary inside a build.

@@ -57,18 +57,17 @@ describe_lists() { # file
 # Prints the provenance, a SLSA v1 predicate (https://slsa.dev/spec/v1.0/provenance).
 describe_provenance() {
   jq -nS --arg source "$(project_value repository)" --arg commit "$COMMIT" --arg version "$VERSION" --arg repository "$IMAGES" \
-    --arg rust "$(rustc --version)" --arg zig "$(python3 -m ziglang version 2>/dev/null || echo none)" \
-    --arg auditable "$(awk '/cargo-auditable/ { print $2; exit }' "$TOOLS/cargo/.crates.toml" 2>/dev/null || true)" --arg epoch "$(project_epoch)" \
-    --arg began "$(jq -r .began "$RELEASE/plan.times")" --arg ended "$(trust_now)" --arg id "$(jq -r .id "$RELEASE/plan.times")" \
+    --arg epoch "$(project_epoch)" --arg id "$(<"$RELEASE/id")" --arg ended "$(trust_now)" --argjson made "$(<"$BUILDS/made.json")" \
     --arg lock "$(trust_hash "$ROOT/Cargo.lock")" --arg digest "${DIGEST#sha256:}" --argjson advisories "$(<"$RELEASE/advisories.json")" \
     --arg key "$KEY_ID" --argjson crates "$(build_locked | jq -Rnc '[inputs / "\t" | {uri: "pkg:cargo/\(.[0])@\(.[1])", digest: {sha256: .[2]}}]')" '{
     buildDefinition: {
       buildType: "\($source)/release/v1",
       externalParameters: {source: "git+\($source)", commit: $commit, version: $version, repository: $repository},
-      internalParameters: {rustc: $rust, zig: $zig, "cargo-auditable": $auditable, SOURCE_DATE_EPOCH: ($epoch | tonumber), advisories: $advisories},
+      internalParameters: {rustc: $made.rust, zig: $made.zig, "cargo-auditable": $made.auditable, "SHA-256 of config.toml of cargo": $made.config,
+        SOURCE_DATE_EPOCH: ($epoch | tonumber), built: {from: $made.began, until: $made.ended}, advisories: $advisories},
       resolvedDependencies: ([{uri: "git+\($source)@\($commit)", digest: {gitCommit: $commit}}, {uri: "Cargo.lock", digest: {sha256: $lock}}] + $crates)},
     runDetails: {
       builder: {id: "\($source)/scripts/release", version: {key: $key}},
-      metadata: {invocationId: $id, startedOn: $began, finishedOn: $ended},
+      metadata: {invocationId: $id, startedOn: $made.began, finishedOn: $ended},
       byproducts: [{name: "the same image, built a second time in another folder", digest: {sha256: $digest}}]}}'
 }

@@ -23,6 +23,13 @@ journal_open() { # folder plan-json resume(or empty)
   fi
 }
 
+# Forgets that a step was done.
+journal_forget() { # name
+  [[ -e $RELEASE/journal ]] || return 0
+  { grep -vx "$1" "$RELEASE/journal" || true; } >"$RELEASE/journal.new"
+  mv "$RELEASE/journal.new" "$RELEASE/journal"
+}
+
 # Runs a step unless it is done.
 journal_step() { # name words command…
   local name=$1 words=$2 begin=$SECONDS

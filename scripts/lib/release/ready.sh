@@ -90,10 +90,14 @@ ready_advisories() { # work-folder
 
 # Refuses a version that is taken: in the register, or by a tag that somebody put there.
 ready_untaken() { # work-folder
-  local taken code=0
-  taken=$(jq -r --arg version "$VERSION" --arg commit "$COMMIT" 'select(.version == $version and .commit != $commit) | "\(.digest) of commit \(.commit)"' \
-    "$REGISTER/releases.jsonl" 2>/dev/null || true)
-  [[ ! $taken ]] || fail 65 "$VERSION is released already, as $taken: take the next version"
+  local taken='' code=0
+  REGISTERED=
+  if [[ -e $REGISTER/releases.jsonl ]]; then
+    taken=$(jq -rn --arg version "$VERSION" '[inputs | select(.version == $version)][0] | select(.) | "\(.digest) \(.commit)"' "$REGISTER/releases.jsonl") ||
+      fail 65 "the register $REGISTER cannot be read"
+    REGISTERED=${taken% *}
+    [[ ! $taken || ${taken#* } == "$COMMIT" ]] || fail 65 "$VERSION is released already, as $REGISTERED of commit ${taken#* }: take the next version"
+  fi
   registry_begin "$1"
   registry_ask "${IMAGES%%/*}" "${IMAGES#*/}" manifests "$VERSION" "$1/tagged"
   registry_answers
@@ -105,7 +109,8 @@ ready_untaken() { # work-folder
   esac
 }
 
-# Refuses to move a tag.
+# Refuses to give a version that is taken to another digest.
 ready_unmoved() { # digest
+  [[ ! $REGISTERED || $REGISTERED == "$1" ]] || fail 65 "$VERSION is released already, as $REGISTERED, and what was built now is $1: take the next version"
   [[ ! $TAGGED || $TAGGED == "$1" ]] || fail 65 "the tag $VERSION of $IMAGES names $TAGGED, and this release is $1: tags are never moved, take the next version"
 }

@@ -2,10 +2,10 @@
 # shellcheck disable=SC2034,SC2153,SC2154  # what the rooms pass on stands in scripts/release
 # What is told of releases: to people as tables, to programs as JSON.
 
-# Fetches the register if its repository is named and the registry answers; else the local copy is what there is.
+# Fetches the register if its repository is named; else the local copy is what there is.
 tell_fetch() {
   [[ -e $REGISTER || $REPOSITORY ]] || fail 66 "there is no register $REGISTER: name its repository with --repository"
-  "$ROOT/scripts/setup" jq cosign
+  "$ROOT/scripts/setup" jq
   trust_open "$TEMPORARY/keys"
   if [[ ! $REPOSITORY ]]; then
     BASE=$(jq -rn 'first(inputs) | .repository' "$REGISTER/releases.jsonl")
@@ -14,8 +14,16 @@ tell_fetch() {
     "$ROOT/scripts/setup" curl oras
     reference_parse "$REPOSITORY" repository || fail 65 "the repository $REPOSITORY is refused: $REF_WHY"
     BASE=$REPOSITORY
-    registry_register_fetch "$BASE" || fail 66 "there is no register of $BASE, neither here nor in the registry"
+    tell_bring
   fi
+}
+
+# Brings the local copy up to the registry's.
+tell_bring() { # [unsigned]
+  local code=0
+  registry_register_fetch "$BASE" "$@" || code=$?
+  ((code != 66)) || fail 66 "there is no register of $BASE, neither here nor in the registry"
+  ((code == 0)) || exit "$code"
 }
 
 tell_log() {
@@ -51,10 +59,11 @@ tell_head() {
     [[ $head && $KEY && $REPOSITORY ]] || misuse "--sign wants --head sha256:… as it is known from elsewhere, --key and --repository"
     "$ROOT/scripts/setup" jq curl cosign oras
     trust_open "$TEMPORARY/keys"
-    CHANNEL=release ready_repository "$REPOSITORY"
-    IMAGES=$BASE
+    CHANNEL=release
+    ready_repository "$REPOSITORY"
     ready_key "$KEY" "$TEMPORARY"
-    register_sign "$BASE" "$head" "$KEY_ID" "$KEY"
+    tell_bring unsigned
+    register_locked register_sign "$BASE" "$head" "$KEY_ID" "$KEY"
     registry_register_push "$BASE"
   else
     tell_fetch
@@ -63,13 +72,34 @@ tell_head() {
   if [[ $form == json ]]; then cat "$REGISTER/head.json"; else jq -r '"\(.lines) releases of \(.repository), signed by \(.signer) at \(.issued)\n\(.head)"' "$REGISTER/head.json"; fi
 }
 
-# Prints a section for one version, by default the last: when, what digest, and the commits since the release before it on the
-# same channel or a stabler one.
+# Signs what was released once more, index and images, with a key that is believed now. That it was released is the register's word,
+# whose head must be believed; what was attested stays as it is, and the register has its digests.
+tell_sign_again() {
+  local line digest
+  [[ $KEY && $REPOSITORY ]] || misuse "sign-again wants --key and --repository"
+  ((${#words[@]} == 1)) || misuse "sign-again wants one version"
+  "$ROOT/scripts/setup" jq curl cosign oras
+  tell_fetch
+  (register_verify "$REGISTER" "$BASE" "$head") >/dev/null || exit
+  line=$(jq -cn --arg version "${words[0]}" '[inputs | select(.version == $version)][0] // empty' "$REGISTER/releases.jsonl")
+  [[ $line ]] || fail 66 "no release is called ${words[0]}"
+  CHANNEL=$(jq -r .channel <<<"$line")
+  ready_repository "$REPOSITORY"
+  ready_key "$KEY" "$TEMPORARY"
+  while read -r digest; do
+    publish_look "$digest"
+    [[ $(publish_signature 1) ]] || image_sign "$IMAGES@$digest" "$KEY" release
+  done < <(jq -r '.digest, .platforms[]' <<<"$line")
+  "$ROOT/policy/admit" --purpose release "$IMAGES@$(jq -r .digest <<<"$line")"
+}
+
+# Prints a section for one version, by default the last: when, what digest, and the commits since the release before it, on the
+# same channel or without one.
 tell_changelog() {
   local line before range
   [[ -s $REGISTER/releases.jsonl ]] || fail 66 "there is no register $REGISTER: fetch it with 'release log --repository …'"
   line=$(jq -cn --arg version "${words[0]:-}" '[inputs | select($version == "" or .version == $version)] | last // empty' "$REGISTER/releases.jsonl")
-  [[ $line ]] || fail 65 "no release is called ${words[0]:-}"
+  [[ $line ]] || fail 66 "no release is called ${words[0]:-}"
   before=$(jq -rn --argjson this "$line" '[inputs | select(.n < $this.n and .commit != $this.commit and (.channel == $this.channel or .channel == "release"))] | last | .commit // ""' \
     "$REGISTER/releases.jsonl")
   range=$(jq -r .commit <<<"$line")
