@@ -4,6 +4,7 @@
 # was rewritten or shortened still agrees with itself: it is found by a head known from elsewhere. docs/release.md is the manual.
 
 REGISTER=${REGISTER:-$LOCAL/register}
+REGISTER=${REGISTER%/}
 # What a register amounts to, once register_chain has read it.
 REGISTER_LINES=0 REGISTER_HEAD=''
 
@@ -20,8 +21,12 @@ register_hashes() { # file
   local work
   work=$(mktemp -d)
   if [[ -s $1 ]]; then
-    split --lines=1 --numeric-suffixes --suffix-length=9 "$1" "$work/"
-    (cd "$work" && find . -type f -print0 | sort -z | xargs -0 sha256sum) | awk '{ print NR, $1 }'
+    # Callers may have turned errexit off, so each step is looked at.
+    if ! split --lines=1 --numeric-suffixes --suffix-length=9 "$1" "$work/" ||
+      ! (cd "$work" && find . -type f -print0 | sort -z | xargs -0 sha256sum) | awk '{ print NR, $1 }'; then
+      rm -rf "$work"
+      return 1
+    fi
   fi
   rm -rf "$work"
 }
@@ -33,13 +38,13 @@ register_chain() { # file repository
   [[ -f $1 ]] || fail 66 "there is no register $1"
   [[ ! -s $1 || $(tail -c 1 "$1" | od -An -tx1) == ' 0a' ]] || fail 65 "the register's last line is cut off"
   work=$(mktemp -d)
-  register_hashes "$1" >"$work/hashes"
+  register_hashes "$1" >"$work/hashes" || { rm -rf "$work" && fail 69 "the register cannot be read here: is there room in ${TMPDIR:-/tmp}?"; }
   jq -rc --arg repository "$2" "[.n, .previous, (.repository == \$repository), ($register_line)] | @json" "$1" >"$work/said" 2>/dev/null ||
     { rm -rf "$work" && fail 65 "the register has a line that is no JSON"; }
   why=$(paste -d ' ' "$work/hashes" "$work/said" | awk '
     { wanted = sprintf("[%d,\"%s\",true,true]", NR, before) }
     NF != 3 || $3 != wanted { printf "line %d does not follow the one before it, or is no release of this repository", NR; exit }
-    { before = "sha256:" $2 }')
+    { before = "sha256:" $2 }') || why='it cannot be read here'
   REGISTER_LINES=$(wc -l <"$work/hashes")
   REGISTER_HEAD=$(awk 'END { if (NR) print "sha256:" $2 }' "$work/hashes")
   rm -rf "$work"
@@ -90,6 +95,25 @@ register_locked() { # command…
     flock --timeout 600 8 || fail 75 "somebody else has been at the register for ten minutes"
     "$@"
   )
+}
+
+# Runs a command while nobody writes the register; where it cannot be written, nobody does.
+register_reading() { # command…
+  if [[ ! -w $REGISTER.lock && (-e $REGISTER.lock || ! -w $(dirname "$REGISTER")) ]]; then
+    "$@"
+    return
+  fi
+  (
+    exec 8<>"$REGISTER.lock"
+    flock --shared --timeout 600 8 || fail 75 "somebody else has been at the register for ten minutes"
+    "$@"
+  )
+}
+
+# Copies the register, so that whoever reads it in several steps reads one.
+register_copy() { # folder
+  [[ -d $REGISTER ]] || fail 66 "there is no register $REGISTER: name its repository with --repository"
+  cp -R "$REGISTER" "$1" || fail 73 "$1 cannot be written"
 }
 
 # Appends a release and signs the new head; whole or not at all. The release is a JSON object without number and predecessor; one

@@ -68,6 +68,28 @@ hanging() { # reference
   done | sort | uniq -c
 }
 
+# Starts a release that is killed, with all it started, as soon as it is at a step, or a moment later. Counts in LANDED those
+# that were not at their end before.
+killed_at() { # step moment words…
+  local step=$1 moment=$2 pid code=0
+  shift 2
+  setsid "$PLACE/scripts/release" "$@" >killed.log 2>&1 3>&- &
+  pid=$!
+  wait_until 120 at_step "$step" "$pid" || return 1
+  sleep "$moment"
+  kill -KILL -- "-$pid" 2>/dev/null || true
+  wait "$pid" || code=$?
+  if ((code == 137)); then LANDED=$((LANDED + 1)); else cat killed.log >&2; fi
+}
+
+# True when the step was begun, or one after it, or the release ended.
+at_step() { # step pid
+  local begun later=" build rebuild crates describe push sign attest verify register tag "
+  kill -0 "$2" 2>/dev/null || return 0
+  begun=$(cat "$RELEASES/1.0.0/begun" 2>/dev/null) || return 1
+  [[ $begun == "$1" || ${later#*" $1 "} == *"$begun "* ]]
+}
+
 @test "a candidate and a release of one commit are one digest, which tells where it comes from, and the other way round" {
   local image digest commit platform wanted
   image=$(release 1.0.0-rc.1 --begin)
@@ -366,10 +388,63 @@ TEXT
   RELEASE_KEY=$KEYS/next.key release 1.0.0-rc.2
 }
 
+@test "a head that is known from elsewhere stands for its lines, not for more and not for others" {
+  local head put=(oras push --artifact-type application/vnd.mini-api.register.v1 "$BASE:register" releases.jsonl:application/vnd.mini-api.register.v1+jsonl head.json head.json.sig)
+  release 1.0.0-rc.1 --begin
+  cp -R register first
+  head=$(release head --json | jq -r .head)
+  release 1.0.0-rc.2
+  # The registry has more than the head stands for: nobody is shortened unawares.
+  REGISTER=$PWD/first refused 65 "has 1 more lines than the head you know stands for" release head --sign --head "$head"
+  [[ $(REGISTER=$PWD/other release log --json | wc -l) == 2 ]]
+  REGISTER=$PWD/none refused 65 "its last line has the head" release head --sign --head "$head"
+  refused 65 "is not that of the last line" release head --sign --head "$head"
+  # What somebody wrote into the registry does not take the place of what is known here.
+  head=$(release head --json | jq -r .head)
+  cp -R register sound
+  cp -R register forged
+  sed -i '$s/"channel":"rc"/"channel":"dev"/' forged/releases.jsonl
+  (cd forged && "${put[@]}")
+  refused 65 "not to be believed" release log
+  release head --sign --head "$head"
+  diff register/releases.jsonl sound/releases.jsonl
+  rm -rf other
+  REGISTER=$PWD/other release verify --head "$head" | grep "the first 2 are those"
+  # A head that was signed before ours, put there again, does not take its place either.
+  cp -R register newer
+  (cd sound && "${put[@]}")
+  run --separate-stderr release log
+  [[ $status == 0 && $stderr == *"is older than the one here"* ]]
+  diff -r register newer
+}
+
+@test "what was begun with another compiler or its flags is begun anew, and its provenance tells" {
+  local first image
+  rm "$RELEASES/builds"
+  own_place
+  commit_place place "To be built in two ways"
+  LANDED=0 PLACE=$PWD/place killed_at attest 0 1.0.0 --begin
+  first=$(<"$RELEASES/1.0.0/digest")
+  # The builds are gone, and above them lies a configuration that cargo takes: other binaries, twice the same.
+  rm -r "$RELEASES/builds"
+  mkdir .cargo
+  printf '[profile.release]\nopt-level = 1\n' >.cargo/config.toml
+  image=$(release 1.0.0 --resume)
+  [[ ${image#*@} != "$first" ]]
+  "$ROOT/policy/admit" --purpose release "$BASE@${image#*@}"
+  jq -e --arg digest "${image#*@}" '.digest == $digest and (.documents | all(. != ""))' register/releases.jsonl
+  [[ $(hanging "$BASE@${image#*@}" | wc -l) == 4 ]]
+  attested "$BASE@${image#*@}" slsaprovenance1 | jq -e --arg hash "$(sha256sum .cargo/config.toml | cut -d ' ' -f 1)" --arg digest "${image#*@sha256:}" \
+    '.predicate | (.buildDefinition.internalParameters["SHA-256 of the configurations of cargo outside of the commit"] | any(. == $hash))
+      and .runDetails.byproducts[0].digest.sha256 == $digest'
+}
+
 @test "another key, or another register, is not mixed in" {
   release 1.0.0-rc.1 --begin
   RELEASE_KEY=$KEYS/next.key refused 65 "this release was begun as" release 1.0.0-rc.1 --resume
-  refused 65 "is the register of $BASE" release 1.0.0-rc.2 --repository "$PLAIN/mini/another" --begin
+  refused 65 "$REGISTER is the register of $BASE" release 1.0.0-rc.2 --repository "$PLAIN/mini/another" --begin
+  cp -R register other.ready
+  REGISTER=$PWD/other/ refused 65 "$PWD/other.ready is the register of $BASE" release 1.0.0-rc.2 --repository "$PLAIN/mini/another" --begin
   # A line that somebody wrote into the copy here is not carried to the registry.
   jq -c '.version = "1.0.0-rc.7"' register/releases.jsonl >line
   cat line >>register/releases.jsonl
@@ -389,28 +464,6 @@ TEXT
   run release changelog 1.0.0-rc.1
   [[ $output == *"- Begin" ]]
   refused 66 "no release is called 2.0.0" release changelog 2.0.0
-}
-
-# Starts a release that is killed, with all it started, as soon as it is at a step, or a moment later. Counts in LANDED those
-# that were not at their end before.
-killed_at() { # step moment words…
-  local step=$1 moment=$2 pid code=0
-  shift 2
-  setsid "$PLACE/scripts/release" "$@" >killed.log 2>&1 3>&- &
-  pid=$!
-  wait_until 120 at_step "$step" "$pid" || return 1
-  sleep "$moment"
-  kill -KILL -- "-$pid" 2>/dev/null || true
-  wait "$pid" || code=$?
-  if ((code == 137)); then LANDED=$((LANDED + 1)); else cat killed.log >&2; fi
-}
-
-# True when the step was begun, or one after it, or the release ended.
-at_step() { # step pid
-  local begun later=" build rebuild crates describe push sign attest verify register tag "
-  kill -0 "$2" 2>/dev/null || return 0
-  begun=$(cat "$RELEASES/1.0.0/begun" 2>/dev/null) || return 1
-  [[ $begun == "$1" || ${later#*" $1 "} == *"$begun "* ]]
 }
 
 @test "a release that is killed at each of its ten steps comes to the same end" {

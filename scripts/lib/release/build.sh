@@ -10,20 +10,39 @@ build_open() {
   BUILDS=$RELEASES/builds/$COMMIT
   mkdir -p "$BUILDS" || fail 73 "$BUILDS cannot be made"
   exec 6>"$BUILDS/lock"
-  flock --timeout 7200 6 || fail 75 "another release of this commit has been building for two hours"
-  [[ -d $BUILDS/here && -s $BUILDS/made.json ]] || { rm -rf "$BUILDS/here" && journal_forget build; }
+  flock --nonblock 6 || say "   another release of this commit is at work: waiting for two hours at most"
+  flock --timeout 7200 6 || fail 75 "another release of this commit has been at work for two hours: try again"
+  [[ -d $BUILDS/here && -s $BUILDS/made.json ]] || journal_forget build
   [[ -d $BUILDS/there ]] || journal_forget rebuild
 }
+
+# Removes what was built, and the note that says by what.
+build_remove() { rm -rf "$BUILDS/here" "$BUILDS/made.json" "$BUILDS/there" "$BUILDS/place" "$BUILDS/cargo"; }
 
 # Runs a command without what would alter both builds alike and be written down nowhere.
 build_plainly() { # command…
   local name words=()
   while IFS= read -r name; do
-    if [[ $name =~ ^(RUSTC|RUSTDOC|RUSTFLAGS|CARGO_(BUILD|PROFILE|ENCODED|TARGET|UNSTABLE|INCREMENTAL|CFG|ALIAS)|CC$|CC_|CXX|CFLAGS|CPPFLAGS|LDFLAGS|LD_|AR$|AR_|MINI_API_|SOURCE_DATE_EPOCH|STATIC_) ]]; then
+    if [[ $name =~ ^(RUSTC|RUSTDOC|RUSTFLAGS|CARGO_(BUILD|PROFILE|ENCODED|TARGET|HOST|UNSTABLE|INCREMENTAL|CFG|ALIAS|ZIGBUILD)|TARGET_|HOST_|CC$|CC_|CXX|CPATH|C_INCLUDE|CPLUS_INCLUDE|OBJC|LIBRARY_PATH|COMPILER_PATH|GCC_|ZIG|CFLAGS|CPPFLAGS|LDFLAGS|LD_|AR$|AR_|MINI_API_|SOURCE_DATE_EPOCH|STATIC_) ]]; then
       words+=(-u "$name")
     fi
   done < <(compgen -e)
   env "${words[@]}" "$@"
+}
+
+# Prints the SHA-256 of every configuration that cargo merges and the commit does not hold: those of the folders above, and of its
+# home. They may name other sources, and flags.
+build_configs() {
+  local folder=$ROOT name
+  while [[ $folder != / ]]; do
+    folder=$(dirname "$folder")
+    for name in config config.toml; do [[ ! -f $folder/.cargo/$name ]] || printf '%s\0' "$(realpath "$folder/.cargo/$name")"; done
+  done >"$BUILDS/configs"
+  for name in config config.toml; do
+    if [[ -f ${CARGO_HOME:-$HOME/.cargo}/$name ]]; then printf '%s\0' "$(realpath "${CARGO_HOME:-$HOME/.cargo}/$name")"; fi
+  done >>"$BUILDS/configs"
+  sort -zu "$BUILDS/configs" | xargs -0r sha256sum | cut -d ' ' -f 1
+  rm -f "$BUILDS/configs"
 }
 
 # Builds the image in this folder, and notes by what.
@@ -31,12 +50,12 @@ build_here() {
   local began
   [[ ! -d $BUILDS/here || ! -s $BUILDS/made.json ]] || return 0
   began=$(trust_now)
-  rm -rf "$BUILDS/here"
+  rm -rf "$BUILDS/here" "$BUILDS/made.json"
   build_plainly "$ROOT/scripts/build-image" --arch all --out "$BUILDS/here" >/dev/null
   jq -n --arg began "$began" --arg ended "$(trust_now)" --arg rust "$(rustc --version)" --arg zig "$(python3 -m ziglang version 2>/dev/null || echo none)" \
     --arg auditable "$(awk '/cargo-auditable/ { print $2; exit }' "$TOOLS/cargo/.crates.toml" 2>/dev/null || true)" \
-    --arg config "$(sha256sum 2>/dev/null <"${CARGO_HOME:-$HOME/.cargo}/config.toml" | cut -d ' ' -f 1 || true)" \
-    '{$began, $ended, $rust, $zig, $auditable, $config}' >"$BUILDS/made.json.new"
+    --argjson configs "$(build_configs | jq -Rn '[inputs]')" \
+    '{$began, $ended, $rust, $zig, $auditable, $configs}' >"$BUILDS/made.json.new"
   mv "$BUILDS/made.json.new" "$BUILDS/made.json"
 }
 
@@ -63,7 +82,7 @@ build_compare() {
   DIGEST=$(build_digest here)
   label=$(build_labels here) || label=
   [[ $label == "$COMMIT"$'\n'"$COMMIT" ]] || {
-    rm -rf "$BUILDS/here" "$BUILDS/there"
+    build_remove
     fail 65 "what lies in $BUILDS is not of commit $COMMIT; it was removed: begin again with --resume"
   }
   if diff -r "$BUILDS/here" "$BUILDS/there" >/dev/null; then
@@ -81,7 +100,7 @@ build_compare() {
   done
   build_crates_differ
   # Neither is worth keeping: which of them is right nobody knows.
-  rm -rf "$BUILDS/here" "$BUILDS/there" "$BUILDS/place" "$BUILDS/cargo"
+  build_remove
   fail 65 "two builds of $COMMIT differ, so nothing is released: mend what is listed above, then go on with --resume, which builds both anew"
 }
 

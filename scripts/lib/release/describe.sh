@@ -63,7 +63,7 @@ describe_provenance() {
     buildDefinition: {
       buildType: "\($source)/release/v1",
       externalParameters: {source: "git+\($source)", commit: $commit, version: $version, repository: $repository},
-      internalParameters: {rustc: $made.rust, zig: $made.zig, "cargo-auditable": $made.auditable, "SHA-256 of config.toml of cargo": $made.config,
+      internalParameters: {rustc: $made.rust, zig: $made.zig, "cargo-auditable": $made.auditable, "SHA-256 of the configurations of cargo outside of the commit": $made.configs,
         SOURCE_DATE_EPOCH: ($epoch | tonumber), built: {from: $made.began, until: $made.ended}, advisories: $advisories},
       resolvedDependencies: ([{uri: "git+\($source)@\($commit)", digest: {gitCommit: $commit}}, {uri: "Cargo.lock", digest: {sha256: $lock}}] + $crates)},
     runDetails: {

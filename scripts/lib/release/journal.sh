@@ -13,7 +13,8 @@ journal_open() { # folder plan-json resume(or empty)
   fi
   mkdir -p "$RELEASE" || fail 73 "$RELEASE cannot be made"
   exec 9>"$RELEASE/lock"
-  flock --timeout 60 9 || fail 75 "somebody else is at work on this release: try again"
+  flock --nonblock 9 || say "   somebody else is at work on this release: waiting for an hour at most"
+  flock --timeout 3600 9 || fail 75 "somebody else has been at work on this release for an hour: try again"
   if [[ -e $RELEASE/plan ]]; then
     [[ $(jq -cS . "$RELEASE/plan") == "$(jq -cS . <<<"$2")" ]] ||
       fail 65 "this release was begun as $(jq -c . "$RELEASE/plan"), and is now $(jq -c . <<<"$2"): go back to that, or remove $RELEASE and begin anew"
@@ -23,11 +24,19 @@ journal_open() { # folder plan-json resume(or empty)
   fi
 }
 
-# Forgets that a step was done.
-journal_forget() { # name
+# Forgets that steps were done.
+journal_forget() { # name…
   [[ -e $RELEASE/journal ]] || return 0
-  { grep -vx "$1" "$RELEASE/journal" || true; } >"$RELEASE/journal.new"
+  { grep -vxF "$(printf '%s\n' "$@")" "$RELEASE/journal" || true; } >"$RELEASE/journal.new"
   mv "$RELEASE/journal.new" "$RELEASE/journal"
+}
+
+# Notes which digest the steps from here on are about. Whoever built it anew by another compiler has another: what was done with
+# the one before is done again.
+journal_about() { # digest
+  if [[ -e $RELEASE/digest && $(<"$RELEASE/digest") == "$1" ]]; then return 0; fi
+  journal_forget crates describe push sign attest verify register tag
+  printf '%s\n' "$1" >"$RELEASE/digest"
 }
 
 # Runs a step unless it is done.

@@ -93,7 +93,8 @@ ready_untaken() { # work-folder
   local taken='' code=0
   REGISTERED=
   if [[ -e $REGISTER/releases.jsonl ]]; then
-    taken=$(jq -rn --arg version "$VERSION" '[inputs | select(.version == $version)][0] | select(.) | "\(.digest) \(.commit)"' "$REGISTER/releases.jsonl") ||
+    # shellcheck disable=SC2016  # jq expands it
+    taken=$(register_reading jq -rn --arg version "$VERSION" '[inputs | select(.version == $version)][0] | select(.) | "\(.digest) \(.commit)"' "$REGISTER/releases.jsonl") ||
       fail 65 "the register $REGISTER cannot be read"
     REGISTERED=${taken% *}
     [[ ! $taken || ${taken#* } == "$COMMIT" ]] || fail 65 "$VERSION is released already, as $REGISTERED of commit ${taken#* }: take the next version"

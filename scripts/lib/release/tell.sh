@@ -8,7 +8,7 @@ tell_fetch() {
   "$ROOT/scripts/setup" jq
   trust_open "$TEMPORARY/keys"
   if [[ ! $REPOSITORY ]]; then
-    BASE=$(jq -rn 'first(inputs) | .repository' "$REGISTER/releases.jsonl")
+    BASE=$(register_reading jq -rn 'first(inputs) | .repository' "$REGISTER/releases.jsonl") || fail 65 "the register $REGISTER cannot be read"
     say "the local copy alone is read: --repository asks the registry as well"
   else
     "$ROOT/scripts/setup" curl oras
@@ -16,10 +16,17 @@ tell_fetch() {
     BASE=$REPOSITORY
     tell_bring
   fi
+  tell_copy
+}
+
+# From here on one state of the register is told of, whoever writes it meanwhile.
+tell_copy() {
+  register_reading register_copy "$TEMPORARY/register"
+  REGISTER=$TEMPORARY/register
 }
 
 # Brings the local copy up to the registry's.
-tell_bring() { # [unsigned]
+tell_bring() { # [known-head]
   local code=0
   registry_register_fetch "$BASE" "$@" || code=$?
   ((code != 66)) || fail 66 "there is no register of $BASE, neither here nor in the registry"
@@ -43,7 +50,7 @@ tell_log() {
 tell_trace() {
   ((${#words[@]} == 1)) || misuse "trace wants one digest, commit or version"
   say "from the local copy $REGISTER, which 'release verify' verifies"
-  register_trace "$REGISTER" "${words[0]}"
+  register_reading register_trace "$REGISTER" "${words[0]}"
 }
 
 tell_verify() {
@@ -62,9 +69,10 @@ tell_head() {
     CHANNEL=release
     ready_repository "$REPOSITORY"
     ready_key "$KEY" "$TEMPORARY"
-    tell_bring unsigned
+    tell_bring "$head"
     register_locked register_sign "$BASE" "$head" "$KEY_ID" "$KEY"
     registry_register_push "$BASE"
+    tell_copy
   else
     tell_fetch
     (register_verify "$REGISTER" "$BASE" "$head") >/dev/null || exit
@@ -98,6 +106,7 @@ tell_sign_again() {
 tell_changelog() {
   local line before range
   [[ -s $REGISTER/releases.jsonl ]] || fail 66 "there is no register $REGISTER: fetch it with 'release log --repository …'"
+  tell_copy
   line=$(jq -cn --arg version "${words[0]:-}" '[inputs | select($version == "" or .version == $version)] | last // empty' "$REGISTER/releases.jsonl")
   [[ $line ]] || fail 66 "no release is called ${words[0]:-}"
   before=$(jq -rn --argjson this "$line" '[inputs | select(.n < $this.n and .commit != $this.commit and (.channel == $this.channel or .channel == "release"))] | last | .commit // ""' \
