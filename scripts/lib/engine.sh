@@ -1,17 +1,19 @@
 # shellcheck shell=bash
 # A Docker Engine of our own, started by hand: own socket, own data, no bridge and no firewall rule, so that the machine's
-# network and any other engine stay as they are. Containers use the host's network, or none.
+# network and any other engine stay as they are. Containers use the host's network, or none; `bridged` is for engines in a network
+# namespace of their own, where bridges and rules are nobody else's.
 
 # Starts the engine in a folder; exports what the docker command needs to find it. Needs root.
-engine_start() { # folder
+engine_start() { # folder [bridged]
+  local bridged=${2:-}
   mkdir -p "$1"
   PATH=$TOOLS/docker/bin:$PATH
   export PATH DOCKER_CONFIG=$TOOLS/docker/config DOCKER_HOST=unix://$1/socket
-  jq -n --arg folder "$1" '{
+  jq -n --arg folder "$1" --arg bridged "$bridged" '{
     "data-root": ($folder + "/data"), "exec-root": ($folder + "/exec"), pidfile: ($folder + "/pid"),
-    hosts: ["unix://" + $folder + "/socket"], bridge: "none", iptables: false, ip6tables: false, "ip-forward": false,
-    features: {"containerd-snapshotter": true}, "shutdown-timeout": 5
-  }' >"$1/daemon.json"
+    hosts: ["unix://" + $folder + "/socket"], features: {"containerd-snapshotter": true}, "shutdown-timeout": 5
+  } + if $bridged == "" then {bridge: "none", iptables: false, ip6tables: false, "ip-forward": false}
+    else {"default-address-pools": [{base: "10.210.0.0/16", size: 24}], bip: "10.211.0.1/24", dns: ["127.0.0.1"]} end' >"$1/daemon.json"
   setsid dockerd --config-file "$1/daemon.json" >"$1/log" 2>&1 &
   engine_pid=$!
   wait_until 60 docker info || {

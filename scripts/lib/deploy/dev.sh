@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154  # what is passed on stands in scripts/compose and scripts/lib/compose.sh
+# The desk: the tree as it is, built and running, again and again.
+
+# Prints what the tree looks like: any change of a source changes it.
+dev_state() { git -C "$ROOT" ls-files -z --cached --others --exclude-standard -- src migrations Cargo.toml Cargo.lock build.rs Containerfile | xargs -0 stat -c '%n %Y %s' 2>/dev/null | sha256sum; }
+
+# Runs Compose with the overlay for the desk.
+dev_compose() { REVISION=$(project_revision) COMPOSE_FILE=compose.yaml:compose.dev.yaml compose "$@"; }
+
+# Builds the binary, then the image, and starts what changed.
+dev_build() {
+  "$ROOT/scripts/build-static" --out "$ROOT/dist/mini-api" >&2 || return 1
+  dev_compose up --detach --build --wait --wait-timeout "$patience" >&2
+}
+
+dev() {
+  local seen=''
+  ready_engine
+  ready_files
+  ready_secrets
+  [[ -s images.env ]] || fail 66 "no image of PostgreSQL is chosen: policy/admit --write-env images.env POSTGRES_IMAGE=REFERENCE"
+  mkdir -p "$LOCAL"
+  echo 'MINI_API_IMAGE=localhost/mini-api:dev' >"$LOCAL/dev.env"
+  COMPOSE_MORE=("$LOCAL/dev.env")
+  trap 'say "stopping"; dev_compose down --timeout 10 >/dev/null 2>&1' EXIT
+  trap 'exit 130' INT TERM
+  while true; do
+    if [[ $(dev_state) != "$seen" ]]; then
+      seen=$(dev_state)
+      if dev_build; then say "http://127.0.0.1:$(compose_setting API_PORT 8000)/docs is of this tree; waiting for changes, Ctrl-C stops"; else say "it did not build: mend it, and it is built again"; fi
+    fi
+    sleep 1
+  done
+}

@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2153,SC2154  # what the rooms pass on stands in scripts/rollout
+# The pre-flight: what must be true before a new colour is started. Nothing is altered.
+
+# Fails unless a rollout to this image may begin.
+ready_rollout() { # reference from
+  local running
+  ready_engine
+  [[ :$(compose_setting COMPOSE_FILE compose.yaml): == *:compose.rollout.yaml:* ]] ||
+    fail 78 "this deployment has no second colour: write COMPOSE_FILE=compose.yaml:compose.rollout.yaml into .env, and scripts/compose up"
+  reference_parse "$1" pinned || fail 65 "$1 is refused: $REF_WHY"
+  "$ROOT/policy/admit" "$1" >&2 || fail $? "this image may not run here: see above"
+  say "   ok  the image is by digest, and signed"
+  for running in db proxy "$2"; do
+    [[ $(compose_state "$running") == running\ * ]] || fail 69 "$running does not run: scripts/compose up, then scripts/compose ps"
+  done
+  proxy_is_current || fail 69 "the proxy does not run by the configuration on disk: scripts/compose restart proxy"
+  proxy_ready "$2" || fail 69 "$2 is not ready, so nothing can be compared with it: scripts/compose logs $2"
+  say "   ok  database, proxy and $2 are well"
+  ready_clock
+  ready_disk
+  say "   ok  there is room on the disk"
+}
+
+# Fails when this clock is far from the one of the registry, by which signatures were judged: tokens and certificates would be
+# judged by a wrong time.
+ready_clock() {
+  local header there apart
+  header=$(curl --silent --head --max-time 5 ${REGISTRY_CA:+--cacert "$REGISTRY_CA"} "https://$REF_REGISTRY/v2/" | tr -d '\r' | sed -n 's/^[Dd]ate: //p')
+  if [[ ! $header ]]; then
+    say "   --  the registry tells no time: the clock was not compared"
+    return 0
+  fi
+  there=$(date -d "$header" +%s) || fail 69 "the registry's time cannot be read: $header"
+  apart=$(($(date +%s) - there))
+  ((${apart#-} <= 30)) || fail 65 "this clock is ${apart#-} seconds from that of $REF_REGISTRY: set the clock (docs/runbooks/clock.md)"
+  say "   ok  the clock is right"
+}
