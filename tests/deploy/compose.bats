@@ -275,6 +275,7 @@ another_api() { # id
 }
 
 @test "every setting of the files of Compose is explained in .env.example, and nothing else is" {
+  cd "$BATS_TEST_TMPDIR"
   grep -ohE '\$\{[A-Z_]+' "$ROOT"/compose.yaml "$ROOT"/compose.{dev,rollout,logging,logging.rollout,tls}.yaml | cut -c 3- | grep -v '_IMAGE$' | sort -u >used
   { sed -nE 's/^([A-Z_]+)=.*/\1/p' "$ROOT/.env.example" && printf '%s\n' REVISION; } | sort -u >explained
   [[ ! $(comm -23 used explained) ]]
