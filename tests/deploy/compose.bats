@@ -279,5 +279,5 @@ another_api() { # id
   grep -ohE '\$\{[A-Z_]+' "$ROOT"/compose.yaml "$ROOT"/compose.{dev,rollout,logging,logging.rollout,tls}.yaml | cut -c 3- | grep -v '_IMAGE$' | sort -u >used
   { sed -nE 's/^([A-Z_]+)=.*/\1/p' "$ROOT/.env.example" && printf '%s\n' REVISION; } | sort -u >explained
   [[ ! $(comm -23 used explained) ]]
-  [[ $(comm -13 used explained | paste -sd ' ') == COMPOSE_FILE ]]
+  [[ $(comm -13 used explained | paste -sd ' ') == 'BACKUPS COMPOSE_FILE' ]]
 }

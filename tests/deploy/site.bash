@@ -45,7 +45,7 @@ ask() { # path curl-words…
 register() { ask /auth/register --json "{\"email\":\"$1\",\"password\":\"correct horse battery\"}"; } # email
 
 # Prints a token.
-login() { ask /auth/login --json "{\"email\":\"$1\",\"password\":\"correct horse battery\"}" | jq -r .access_token; } # email
+login() { ask /auth/login --json "{\"email\":\"$1\",\"password\":\"correct horse battery\"}" | jq -er .access_token; } # email
 
 me() { ask /users/me --header "Authorization: Bearer $1"; } # token
 

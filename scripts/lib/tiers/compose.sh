@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# compose: the deployment on a real Docker Engine, which needs root: compose.yaml and its overlays, what watches over them
-# (backup, doctor), and the units for Podman.
+# compose: the deployment on a real Docker Engine, which needs root: compose.yaml and its overlays.
 # shellcheck source=scripts/lib/tier.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../tier.sh"
 

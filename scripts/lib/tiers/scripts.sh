@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../tier.sh"
 
 main() {
-  "$scripts/setup" rust postgres bats curl
+  "$scripts/setup" rust postgres bats curl jq age
   cargo build --quiet --locked --bin mini-api
   export WORK BINARY=$ROOT/target/debug/mini-api TMPDIR=$WORK BATS_TEST_TIMEOUT=180
   tap_tests "bats tests/scripts" bats --tap tests/scripts
