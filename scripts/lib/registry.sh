@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034  # REGISTRY_WHY is read by callers
 # Reads registries by plain requests, many at once, over TLS only. REGISTRY_CA names a file of authorities beside the system's;
-# credentials are those of `docker login` (DOCKER_CONFIG/config.json), as every other tool here takes them.
+# credentials are those of `docker login` (DOCKER_CONFIG/config.json), as every other tool here takes them. Registries that hand out
+# tokens (Harbor, GitLab, Quay) are asked for one, for reading and for the repository at hand alone.
 
 # Answers are small documents; whatever is larger is none of ours.
 registry_largest=$((8 * 1024 * 1024))
@@ -11,10 +12,13 @@ declare -gA REGISTRY_STATUS=() REGISTRY_DIGEST=()
 # By registry: what curl's configuration says of its user.
 declare -gA registry_users=()
 
+# By repository: the token its registry handed out, empty when it did not. By the file an answer will lie in: what was asked.
+declare -gA registry_tokens=() registry_asked=()
+
 # Forgets all questions and answers; the new ones will lie below the folder.
 registry_begin() { # folder
   registry_work=$1
-  REGISTRY_STATUS=() REGISTRY_DIGEST=() registry_users=()
+  REGISTRY_STATUS=() REGISTRY_DIGEST=() registry_users=() registry_tokens=() registry_asked=()
   (umask 077 && : >"$registry_work/questions")
 }
 
@@ -22,6 +26,7 @@ registry_begin() { # folder
 registry_ask() { # registry repository-path kind(manifests|blobs|referrers) digest-or-tag out
   local accept=application/octet-stream types=application/vnd.oci.image
   [[ ${registry_users[$1]+known} ]] || registry_users[$1]=$(registry_user "$1")
+  registry_asked["$5"]="$1 $2 $3 $4"
   case $3 in
     manifests) accept="$types.manifest.v1+json, $types.index.v1+json, application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json" ;;
     referrers) accept=$types.index.v1+json ;;
@@ -33,7 +38,11 @@ registry_ask() { # registry repository-path kind(manifests|blobs|referrers) dige
     # shellcheck disable=SC1003
     printf 'write-out = "%%{http_code} %%{exitcode} %%{filename_effective}\\n"\n'
     [[ ! ${REGISTRY_CA:-} ]] || printf 'cacert = "%s"\n' "$REGISTRY_CA"
-    [[ ! ${registry_users[$1]} ]] || printf 'user = %s\n' "${registry_users[$1]}"
+    if [[ ${registry_tokens["$1/$2"]:-} ]]; then
+      printf 'header = "Authorization: Bearer %s"\n' "${registry_tokens["$1/$2"]}"
+    elif [[ ${registry_users[$1]} ]]; then
+      printf 'user = %s\n' "${registry_users[$1]}"
+    fi
   } >>"$registry_work/questions"
   REGISTRY_STATUS[$5]=000
 }
@@ -45,8 +54,44 @@ registry_user() { # registry
   jq -r --arg registry "$1" '.auths[$registry].auth // empty | @base64d | gsub("\\\\"; "\\\\") | gsub("\""; "\\\"") | "\"\(.)\""' "$file" 2>/dev/null || true
 }
 
-# Asks everything noted since registry_begin, sixteen at a time.
+# Asks everything noted since registry_begin; what a registry wants a token for is asked again with one.
 registry_answers() {
+  registry_fetch
+  registry_knock
+  registry_fetch
+  registry_asked=()
+}
+
+# Gets the tokens that the answers ask for, one a repository, and notes those questions again.
+registry_knock() {
+  local out registry path kind reference
+  for out in "${!registry_asked[@]}"; do
+    [[ ${REGISTRY_STATUS["$out"]} == 401 ]] || continue
+    read -r registry path kind reference <<<"${registry_asked["$out"]}"
+    [[ ${registry_tokens["$registry/$path"]+asked} ]] || registry_tokens["$registry/$path"]=$(registry_token "$registry" "$path" "$out.headers")
+    if [[ ${registry_tokens["$registry/$path"]} ]]; then registry_ask "$registry" "$path" "$kind" "$reference" "$out"; fi
+  done
+}
+
+# Prints the token that a registry hands out for reading a repository; nothing when it does not, or speaks of no such thing.
+registry_token() { # registry path headers
+  local challenge realm service
+  challenge=$(tr -d '\r' <"$3" 2>/dev/null | sed -nE 's/^[Ww][Ww][Ww]-[Aa]uthenticate: *[Bb]earer +//p' | tail -n 1) || return 0
+  realm=$(sed -nE 's/(.*,)? *realm="([^"\\]*)".*/\2/p' <<<"$challenge")
+  service=$(sed -nE 's/(.*,)? *service="([^"\\]*)".*/\2/p' <<<"$challenge")
+  # Credentials go nowhere without TLS.
+  [[ $realm =~ ^https://[^[:space:]]+$ ]] || return 0
+  {
+    printf 'url = "%s"\nget\nsilent\nfail\nproto = "=https"\nconnect-timeout = 5\nmax-time = 30\nmax-filesize = 1000000\n' "$realm"
+    [[ ! $service ]] || printf 'data-urlencode = "service=%s"\n' "$service"
+    printf 'data-urlencode = "scope=repository:%s:pull"\n' "$2"
+    [[ ! ${REGISTRY_CA:-} ]] || printf 'cacert = "%s"\n' "$REGISTRY_CA"
+    [[ ! ${registry_users[$1]} ]] || printf 'user = %s\n' "${registry_users[$1]}"
+  } | curl --config - 2>/dev/null | jq -r '.token // .access_token // empty | strings | select(test("\\A[A-Za-z0-9._~+/=-]+\\z"))' 2>/dev/null || true
+}
+
+# Asks what is noted, sixteen at a time.
+registry_fetch() {
   local status code file came=()
   [[ -s $registry_work/questions ]] || return 0
   while read -r status code file; do

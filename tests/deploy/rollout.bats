@@ -79,6 +79,8 @@ live() { scripts/rollout status --json | jq -r .live; }
   (($(failed_per_mille | cut -d . -f 1) <= 10))
   jq -e '.requests > 300' load.json
   [[ $(live) == blue && ! $(container green) ]]
+  run grep -F "$ERRORS_IMAGE" images.env
+  [[ $status == 1 ]]
   me "$TOKEN"
   scripts/rollout status | grep "traffic   blue 100, green 0"
 }

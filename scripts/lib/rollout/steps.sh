@@ -94,7 +94,15 @@ steps_undo() {
   steps_profiles "$from"
   compose stop --timeout 30 "$to" >&2 2>/dev/null || true
   compose rm --force "$to" >&2 2>/dev/null || true
+  steps_forget "$from" "$to"
   state_alter '.rollout = null'
+}
+
+# Takes the image that was taken back out of images.env: whoever starts the deployment later need not be allowed to run it.
+steps_forget() { # from to
+  local image
+  image=$(compose_images | name=${1^^}_IMAGE awk '$1 == ENVIRON["name"] { print $2 }')
+  "$ROOT/policy/admit" --write-env images.env "${2^^}_IMAGE=$image" >/dev/null 2>&1 || say "   images.env still names the image for $2: the registry does not answer"
 }
 
 steps_abort() {

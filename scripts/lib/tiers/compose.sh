@@ -8,7 +8,7 @@ main() {
   "$scripts/setup" jq bats forward
   export TMPDIR=$WORK
   local file files=()
-  for file in compose logging fluent_bit; do files+=("tests/deploy/$file.bats"); done
+  for file in compose image_patterns logging fluent_bit; do files+=("tests/deploy/$file.bats"); done
   tap_tests "bats ${files[*]}" tests/deploy/stage bats --tap "${files[@]}"
 }
 

@@ -23,7 +23,7 @@ main() {
   real=$!
   started+=("$real")
   check "actionlint finds nothing in the workflows" actionlint
-  for file in reference trust documents register admit faults release; do
+  for file in reference trust documents register admit faults tokens release; do
     tap_tests "bats tests/release/$file.bats" bats --tap "tests/release/$file.bats"
   done
   tap_tests "bats tests/release/real.bats" finished "$real" "$WORK/real.tap"
