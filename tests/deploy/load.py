@@ -13,7 +13,7 @@ import time
 address, path, token, rate, stop, out = sys.argv[1:7]
 workers = 8
 lock = threading.Lock()
-result = {"requests": 0, "failed": 0, "statuses": {}, "errors": {}, "times": []}
+result = {"requests": 0, "failed": 0, "asked_again": 0, "statuses": {}, "errors": {}, "times": []}
 
 
 def ask(connection, fresh):
@@ -26,6 +26,8 @@ def ask(connection, fresh):
         if fresh:
             raise
         connection.close()
+        with lock:
+            result["asked_again"] += 1
         return ask(connection, True)
 
 

@@ -178,6 +178,56 @@ SQL
   me "$(login eve@example.org)"
 }
 
+@test "the key of tokens is changed under load, in two rollouts, and whoever logs in meanwhile stays so" {
+  local n=0 token
+  two_colours
+  load_begins 60
+  IMAGE_THAT_RUNS=$MINI_API_IMAGE page_block runbooks/secrets.md 2 3>&- &
+  while kill -0 "$!" 2>/dev/null; do
+    token=$(login ada@example.org)
+    for _ in 1 2 3 4 5 6; do me "$token" >/dev/null; done
+    n=$((n + 1))
+  done
+  wait "$!"
+  ((n > 5))
+  me "$TOKEN"
+  load_ends
+  jq -e '.failed == 0' load.json
+}
+
+@test "a deployment without colours gets them, and keeps its users" {
+  new_site "PROXY_ADMIN_PORT=$(free_port)"
+  scripts/compose up
+  register ada@example.org
+  refused 78 "has no second colour" scripts/rollout start "$NEXT_IMAGE"
+  set_env COMPOSE_FILE=compose.yaml:compose.rollout.yaml
+  policy/admit --write-env images.env "BLUE_IMAGE=$MINI_API_IMAGE" "HAPROXY_IMAGE=$HAPROXY_IMAGE"
+  scripts/compose up
+  [[ ! $(docker ps --quiet --filter "label=com.docker.compose.project=$PROJECT" --filter label=com.docker.compose.service=api) ]]
+  login ada@example.org
+}
+
+@test "going back that was cut short is not forgotten, and nothing is stopped that serves" {
+  two_colours
+  ROLLOUT_ENOUGH=0 scripts/rollout start "$NEXT_IMAGE" --watch 1
+  refused 75 "is kept to go back to" scripts/rollout start "$MINI_API_IMAGE"
+  # Stopped after the traffic was moved, and before that was noted.
+  jq '.back = "blue"' .local/rollout/state.json >state.new && mv state.new .local/rollout/state.json
+  sed -i 's/weight 100/weight 1/; s/weight 0/weight 100/; s/weight 1$/weight 0/' .local/rollout/proxy/haproxy.cfg
+  refused 75 "going back was cut short" scripts/rollout finish
+  refused 75 "going back was cut short" scripts/rollout start "$NEXT_IMAGE"
+  scripts/rollout resume
+  [[ $(live) == blue ]]
+  scripts/rollout status | grep "traffic   blue 100, green 0"
+  me "$TOKEN"
+  # What says which colour is live is lost: nobody guesses.
+  mv .local/rollout/state.json lost
+  refused 65 "state.json is gone" scripts/rollout status
+  mv lost .local/rollout/state.json
+  scripts/rollout finish
+  me "$TOKEN"
+}
+
 @test "throttles know their clients behind the proxy, whatever a client says of itself" {
   local code n
   two_colours

@@ -68,7 +68,7 @@ page_block() { # page n
   local script
   script=$(awk -v wanted="$2" '/^```bash$/ { n++; inside = 1; next } /^```$/ { inside = 0 } inside && n == wanted' "$ROOT/docs/$1")
   [[ $script ]]
-  ROLLOUT_ENOUGH=0 bash -euo pipefail -c "${script//--watch 300/--watch 2}" >page.log 2>&1 || {
+  ROLLOUT_ENOUGH=0 bash -euo pipefail -c "${script//--watch 300/--watch 3}" >page.log 2>&1 || {
     printf '%s\n' "$script" >&2
     cat page.log >&2
     return 1

@@ -5,8 +5,10 @@
 # Prints what the tree looks like: any change of a source changes it.
 dev_state() { git -C "$ROOT" ls-files -z --cached --others --exclude-standard -- src migrations Cargo.toml Cargo.lock build.rs Containerfile | xargs -0 stat -c '%n %Y %s' 2>/dev/null | sha256sum; }
 
-# Runs Compose with the overlay for the desk.
-dev_compose() { REVISION=$(project_revision) COMPOSE_FILE=compose.yaml:compose.dev.yaml compose "$@"; }
+# Runs Compose with the overlay for the desk, under a name of its own: nothing of a deployment on this machine is taken for it.
+dev_compose() {
+  COMPOSE_PROJECT_NAME=$(compose_setting COMPOSE_PROJECT_NAME mini-api)-dev REVISION=$(project_revision) COMPOSE_FILE=compose.yaml:compose.dev.yaml compose "$@"
+}
 
 # Builds the binary, then the image, and starts what changed.
 dev_build() {

@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # What must be true before anything is started: each refusal is a sentence with its remedy, and nothing was touched.
 
+# The images that will run, once ready_merged has read the files.
+READY_IMAGES=()
+
 # Fails unless an engine answers whose Compose is young enough.
 ready_engine() {
   local version
@@ -28,22 +31,33 @@ ready_secrets() {
   (($(tr -d '\n' <"$folder/jwt_secret" | wc -c) >= 32)) || fail 78 "the key of tokens in $folder/jwt_secret is shorter than 32 characters: remove it, and scripts/secrets init makes one"
 }
 
-# Fails unless every image may run here. A registry that does not answer keeps nothing from starting that was admitted before
-# and is here by its digest: a power cut must not need it.
-ready_images() {
-  local name reference references=() code=0
+# Fails when the files of Compose do not fit together, with Compose's own words, or would run what images.env does not name. Sets
+# READY_IMAGES: what will run.
+ready_merged() {
+  local merged image known
   [[ -s images.env ]] || fail 66 "no image is chosen, there is no images.env: policy/admit --write-env images.env MINI_API_IMAGE=REFERENCE POSTGRES_IMAGE=REFERENCE"
-  while read -r name reference; do
-    reference_parse "$reference" pinned || fail 65 "$name in images.env is refused: $REF_WHY"
-    references+=("$reference")
-  done < <(compose_images)
-  ((${#references[@]})) || fail 65 "images.env names no image: policy/admit --write-env images.env MINI_API_IMAGE=REFERENCE POSTGRES_IMAGE=REFERENCE"
-  "$ROOT/policy/admit" "${references[@]}" >&2 || code=$?
+  mkdir -p "$LOCAL" || fail 73 "$LOCAL cannot be made"
+  merged=$(compose config --format json 2>"$LOCAL/merged.log") || fail 78 "compose does not take its files: $(tail -n 1 "$LOCAL/merged.log")"
+  merged=$(jq -er '[.services[].image] | unique[]' <<<"$merged") || fail 78 "compose does not say what it would run: look at compose.yaml and its overlays"
+  known=$(compose_images | cut -d ' ' -f 2-)
+  while IFS= read -r image; do
+    reference_parse "$image" pinned || fail 65 "the image $image is refused: $REF_WHY"
+    grep -qxF -- "$image" <<<"$known" ||
+      fail 65 "the files of Compose would run $image, which images.env does not name: write \${NAME_IMAGE} there, and add it by policy/admit --write-env images.env"
+  done <<<"$merged"
+  mapfile -t READY_IMAGES <<<"$merged"
+}
+
+# Fails unless every image that will run may run here. A registry that does not answer keeps nothing from starting that was admitted
+# before and is here by its digest: a power cut must not need it.
+ready_images() {
+  local reference code=0
+  "$ROOT/policy/admit" "${READY_IMAGES[@]}" >&2 || code=$?
   case $code in
-    0) (umask 077 && mkdir -p "$LOCAL" && printf '%s\n' "${references[@]}" >"$LOCAL/admitted") ;;
+    0) printf '%s\n' "${READY_IMAGES[@]}" >>"$LOCAL/admitted" ;;
     69)
-      for reference in "${references[@]}"; do
-        if ! grep -qsxF "$reference" "$LOCAL/admitted" || ! docker image inspect "$reference" >/dev/null 2>&1; then
+      for reference in "${READY_IMAGES[@]}"; do
+        if ! grep -qsxF -- "$reference" "$LOCAL/admitted" || ! docker image inspect "$reference" >/dev/null 2>&1; then
           fail 69 "it cannot be known whether $reference may run: see above"
         fi
       done
@@ -54,25 +68,15 @@ ready_images() {
   esac
 }
 
-# Fails when the files of Compose do not fit together, with Compose's own words, or would run what images.env does not name.
-ready_merged() {
-  local merged why image
-  merged=$(compose config --format json 2>&1) || fail 78 "compose does not take its files: ${merged##*$'\n'}"
-  while IFS= read -r image; do
-    why=$(compose_images | wanted=$image awk '$2 == ENVIRON["wanted"]')
-    [[ $why ]] || fail 65 "the files of Compose would run $image, which images.env does not name: write \${NAME_IMAGE} there, and add it by policy/admit --write-env images.env"
-  done < <(jq -r '[.services[].image] | unique[]' <<<"$merged")
-}
-
 # Fails when a port that will be published is held by somebody else.
 ready_ports() {
-  local service address port
-  while IFS=$'\t' read -r service address port; do
+  local address port
+  while IFS=$'\t' read -r port address; do
     [[ $address && $address != 0.0.0.0 ]] || address=127.0.0.1
     (exec 3<>"/dev/tcp/$address/$port") 2>/dev/null || continue
-    compose ps --format json "$service" | jq -es --argjson port "$port" 'flatten | any(.[].Publishers[]?; .PublishedPort == $port)' >/dev/null ||
+    [[ $(docker ps --quiet --filter "label=com.docker.compose.project=$(compose_setting COMPOSE_PROJECT_NAME mini-api)" --filter "publish=$port") ]] ||
       fail 75 "port $port is taken by another program: stop it, or choose another port in .env"
-  done < <(compose config --format json | jq -r '.services | to_entries[] | .key as $service | .value.ports[]? | [$service, .host_ip // "", .published] | @tsv')
+  done < <(compose config --format json | jq -r '.services[].ports[]? | [.published, .host_ip // ""] | @tsv')
 }
 
 # Fails when the engine's disk is nearly full: PostgreSQL would stop in the midst of something.

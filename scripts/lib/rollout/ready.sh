@@ -9,11 +9,12 @@ ready_rollout() { # reference from
   [[ :$(compose_setting COMPOSE_FILE compose.yaml): == *:compose.rollout.yaml:* ]] ||
     fail 78 "this deployment has no second colour: write COMPOSE_FILE=compose.yaml:compose.rollout.yaml into .env, and scripts/compose up"
   reference_parse "$1" pinned || fail 65 "$1 is refused: $REF_WHY"
-  "$ROOT/policy/admit" "$1" >&2 || fail $? "this image may not run here: see above"
+  "$ROOT/policy/admit" "$1" >&2 || fail $? "this image may not run here, or that cannot be known now: see above"
   say "   ok  the image is by digest, and signed"
   for running in db proxy "$2"; do
     [[ $(compose_state "$running") == running\ * ]] || fail 69 "$running does not run: scripts/compose up, then scripts/compose ps"
   done
+  proxy_gives_all "$2" || fail 65 "$2 is live, and the proxy gives $(proxy_wanted): scripts/rollout render puts that right"
   proxy_is_current || fail 69 "the proxy does not run by the configuration on disk: scripts/compose restart proxy"
   proxy_ready "$2" || fail 69 "$2 is not ready, so nothing can be compared with it: scripts/compose logs $2"
   say "   ok  database, proxy and $2 are well"
@@ -26,7 +27,7 @@ ready_rollout() { # reference from
 # judged by a wrong time.
 ready_clock() {
   local header there apart
-  header=$(curl --silent --head --max-time 5 ${REGISTRY_CA:+--cacert "$REGISTRY_CA"} "https://$REF_REGISTRY/v2/" | tr -d '\r' | sed -n 's/^[Dd]ate: //p')
+  header=$(curl --silent --head --max-time 5 ${REGISTRY_CA:+--cacert "$REGISTRY_CA"} "https://$REF_REGISTRY/v2/" | tr -d '\r' | sed -n 's/^[Dd]ate: //p') || header=''
   if [[ ! $header ]]; then
     say "   --  the registry tells no time: the clock was not compared"
     return 0

@@ -19,13 +19,23 @@ steps_go() {
   done
   # shellcheck disable=SC2016
   state_alter '.live = $to | .kept = $from | .rollout = null' --arg to "$to" --arg from "$from"
+  steps_name_live "$to"
   say "$to is live. $from is kept beside it: scripts/rollout rollback goes back at once, scripts/rollout finish stops it"
 }
+
+# Makes the live colour's image the deployment's, whose migration runs when all is started anew.
+steps_name_live() { # colour
+  "$ROOT/policy/admit" --write-env images.env "MINI_API_IMAGE=$(steps_image "$1")" >/dev/null 2>&1 ||
+    say "   MINI_API_IMAGE in images.env is still the one before: the registry does not answer. When it does: policy/admit --write-env images.env MINI_API_IMAGE=$(steps_image "$1")"
+}
+
+# Prints the image that images.env names for a colour.
+steps_image() { compose_images | name=${1^^}_IMAGE awk '$1 == ENVIRON["name"] { print $2 }'; } # colour
 
 # Writes the image down as the other colour's.
 step_choose() { # from to
   say "-- choose: the image becomes $2's"
-  "$ROOT/policy/admit" --write-env images.env "${2^^}_IMAGE=$(state .rollout.image)" >/dev/null || fail $? "the image may not run here any more: scripts/rollout abort"
+  "$ROOT/policy/admit" --write-env images.env "${2^^}_IMAGE=$(state .rollout.image)" >/dev/null || fail $? "the image may not run here any more, or that cannot be known now: scripts/rollout resume tries again, abort ends it"
   steps_profiles "$1" "$2"
 }
 
@@ -39,7 +49,8 @@ steps_profiles() { # colour…
 step_start() { # from to
   say "-- start: $2 beside $1"
   proxy_share "$1" 100
-  compose up --detach --quiet-pull --no-deps "$2" >&2 || steps_back "it could not be started"
+  # Anew even if its image is the same: secrets may be others.
+  compose up --detach --quiet-pull --no-deps --force-recreate "$2" >&2 || steps_back "it could not be started"
 }
 
 # Brings the schema up to date; the colour before goes on working, as docs/runbooks/release.md says migrations must let it.
@@ -98,11 +109,9 @@ steps_undo() {
   state_alter '.rollout = null'
 }
 
-# Takes the image that was taken back out of images.env: whoever starts the deployment later need not be allowed to run it.
+# Takes the image that was taken back out of images.env.
 steps_forget() { # from to
-  local image
-  image=$(compose_images | name=${1^^}_IMAGE awk '$1 == ENVIRON["name"] { print $2 }')
-  "$ROOT/policy/admit" --write-env images.env "${2^^}_IMAGE=$image" >/dev/null 2>&1 || say "   images.env still names the image for $2: the registry does not answer"
+  "$ROOT/policy/admit" --write-env images.env "${2^^}_IMAGE=$(steps_image "$1")" >/dev/null 2>&1 || say "   images.env still names the image for $2, which nothing runs: the registry does not answer"
 }
 
 steps_abort() {
@@ -119,26 +128,36 @@ steps_rollback() {
     steps_abort
     return
   fi
-  kept=$(state .kept) live=$(state .live)
+  # Noted before anything moves: whoever is stopped here says it again.
+  kept=$(state .back) && [[ $kept ]] || kept=$(state .kept)
   [[ $kept ]] || fail 66 "no colour is kept to go back to"
+  live=$(other "$kept")
   ready_engine
+  # shellcheck disable=SC2016
+  state_alter '.back = $kept' --arg kept "$kept"
   steps_profiles "$kept" "$live"
   compose up --detach --no-deps "$kept" >&2 || fail 69 "$kept does not start: scripts/compose logs $kept"
   wait_until 60 proxy_ready "$kept" || fail 69 "$kept is not ready, and $live keeps the traffic: scripts/compose logs $kept"
   proxy_share "$kept" 100
   # shellcheck disable=SC2016
-  state_alter '.live = $kept | .kept = $live' --arg kept "$kept" --arg live "$live"
+  state_alter '.live = $kept | .kept = $live | .back = null' --arg kept "$kept" --arg live "$live"
+  steps_name_live "$kept"
   say "$kept is live again; $live is kept beside it"
 }
 
-# Stops the colour before, and makes the live one's image the deployment's.
+# Stops the colour before.
 steps_finish() {
-  local kept live image
+  local kept live
   [[ ! $(state .rollout) ]] || fail 75 "a rollout is under way: scripts/rollout resume or abort"
+  [[ ! $(state .back) ]] || fail 75 "going back was cut short: scripts/rollout rollback"
   kept=$(state .kept) live=$(state .live)
   [[ $kept ]] || fail 66 "no colour is kept: there is nothing to finish"
-  image=$(compose_images | name=${live^^}_IMAGE awk '$1 == ENVIRON["name"] { print $2 }')
-  "$ROOT/policy/admit" --write-env images.env "MINI_API_IMAGE=$image" "${kept^^}_IMAGE=$image" >/dev/null || fail $? "the image of $live may not run here any more"
+  ready_engine
+  # Nothing is stopped before it is certain that nobody needs it.
+  proxy_ready "$live" || fail 69 "$live is not ready, so $kept stays: scripts/compose logs $live"
+  proxy_share "$live" 100
+  steps_name_live "$live"
+  steps_forget "$live" "$kept"
   compose stop --timeout 30 "$kept" >&2 2>/dev/null || true
   compose rm --force "$kept" >&2 2>/dev/null || true
   steps_profiles "$live"

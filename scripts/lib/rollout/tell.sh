@@ -7,10 +7,10 @@ tell_status() {
     jq . "$ROLLOUT/state.json"
     return
   fi
-  jq -r '"live      \(.live)", (.kept | select(.) | "kept      \(.)"),
+  jq -r '"live      \(.live)", (.kept | select(.) | "kept      \(.)"), (.back | select(.) | "going back to \(.), cut short: scripts/rollout rollback"),
     (if .rollout then .rollout | "rollout   \(.image)", "          from \(.from) to \(.to), begun \(.begun)", "          stopped or at work at: \(.step)" else "rollout   none under way" end)' "$ROLLOUT/state.json"
   if proxy_is_current; then
-    echo "traffic   $(sed 's/, [^,]*$//' "$ROLLOUT/generation")"
+    echo "traffic   $(proxy_wanted | sed 's/, [^,]*$//')"
   else
     echo "traffic   unknown: the proxy does not answer, or runs by another configuration"
   fi

@@ -54,11 +54,15 @@ watch_judge() { # before after known
       else null end) | .enough = ($new.requests >= $enough) | .known = $was'
 }
 
+# Prints which process a colour is, and since when.
+watch_process() { colour_containers "$1" | xargs --no-run-if-empty docker inspect --format '{{.Id}} {{.State.StartedAt}}' 2>/dev/null; } # colour
+
 # Watches for some seconds. Sets WATCH_KNOWN, what is known of the colour before, and WATCH_WHY, and returns 65 when the new colour is to be taken back, 75 when there was too little
 # traffic to judge by.
 watch_for() { # from to seconds known
-  local begin=$SECONDS before after='' verdict='{}' missed=0 said=$SECONDS
+  local begin=$SECONDS before after='' verdict='{}' missed=0 said=$SECONDS process
   WATCH_WHY='' WATCH_KNOWN=$4
+  process=$(watch_process "$2")
   before=$(watch_sample "$1" "$2") || {
     WATCH_WHY="the colours' metrics cannot be read"
     return 65
@@ -74,6 +78,11 @@ watch_for() { # from to seconds known
       continue
     fi
     missed=0
+    # Whoever dies in the midst of a request counts it nowhere.
+    if [[ $(watch_process "$2") != "$process" ]]; then
+      WATCH_WHY="it ended, and was started again"
+      return 65
+    fi
     verdict=$(watch_judge "$before" "$after" "$4")
     WATCH_KNOWN=$(jq -c .known <<<"$verdict")
     WATCH_WHY=$(jq -r '.why // empty' <<<"$verdict")
