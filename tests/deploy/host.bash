@@ -122,6 +122,7 @@ on_host() {
 host_off() {
   on_host systemctl --no-block poweroff || true
   wait_until 30 host_is_off
+  wait_until 10 host_groups_remove "$(<"$HOST/groups")"
 }
 
 host_is_off() { ! process_alive "$(<"$HOST/pid")"; }
