@@ -278,15 +278,15 @@ sleeping() { (($(scripts/compose exec -T db psql --no-align --tuples-only --comm
 @test "a service that fails, backups that are old or damaged or absent, and logs without an end" {
   local file
   file=$(scripts/backup list --json | jq -r '.[-1].file')
-  cp -a backups kept
-  jq --arg began "$(date -u -d '-9 days' +%Y-%m-%dT%H:%M:%SZ)" '.began = $began' "kept/${file##*/}.json" >"$file.json"
+  cp -a backups backups.kept
+  jq --arg began "$(date -u -d '-9 days' +%Y-%m-%dT%H:%M:%SZ)" '.began = $began' "backups.kept/${file##*/}.json" >"$file.json"
   says 78 backup bad "the newest backup is 9 days old" "scripts/backup create"
-  jq --arg began "$(date -u -d '-2 days' +%Y-%m-%dT%H:%M:%SZ)" '.began = $began' "kept/${file##*/}.json" >"$file.json"
+  jq --arg began "$(date -u -d '-2 days' +%Y-%m-%dT%H:%M:%SZ)" '.began = $began' "backups.kept/${file##*/}.json" >"$file.json"
   says 0 backup warning "the newest backup is 2 days old" "scripts/backup create"
   truncate --size=-1 "$file"
   says 0 backup warning "$file is damaged" "scripts/backup verify $file"
   says 0 backup warning "there is no backup in" "scripts/backup create"
-  rm -rf backups && mv kept backups
+  rm -rf backups && mv backups.kept backups
   docker run --detach --name "$PROJECT-talker" --label "com.docker.compose.project=$PROJECT" --log-driver json-file --entrypoint sleep "$POSTGRES_IMAGE" 60
   says 78 logs bad "$PROJECT-talker grow without end" "scripts/compose up"
   docker rm --force "$PROJECT-talker"
