@@ -267,13 +267,13 @@ another_api() { # id
   local n
   new_site
   rm -r secrets images.env
-  page_block deploy.md 1
+  page_runs deploy.md 1
   grep -q healthy page.log
   nothing_began
   scripts/compose up
   register ada@example.org
   for n in 1 3 4; do
-    page_block runbooks/secrets.md "$n"
+    page_runs runbooks/secrets.md "$n"
     wait_until 30 login ada@example.org
   done
 }

@@ -182,7 +182,7 @@ SQL
   local n=0 token
   two_colours
   load_begins 60
-  IMAGE_THAT_RUNS=$MINI_API_IMAGE page_block runbooks/secrets.md 2 3>&- &
+  IMAGE_THAT_RUNS=$MINI_API_IMAGE page_runs runbooks/secrets.md 2 3>&- &
   while kill -0 "$!" 2>/dev/null; do
     token=$(login ada@example.org)
     for _ in 1 2 3 4 5 6; do me "$token" >/dev/null; done
@@ -247,11 +247,11 @@ SQL
 @test "the pages are true: a release from beginning to end" {
   local n
   new_site "PROXY_ADMIN_PORT=$(free_port)"
-  page_block deploy.md 2
+  page_runs deploy.md 2
   register ada@example.org
-  page_block runbooks/release.md 1
+  page_runs runbooks/release.md 1
   for n in resume abort; do refused 66 "no rollout is under way" scripts/rollout "$n"; done
-  page_block runbooks/release.md 3
-  page_block runbooks/release.md 4
+  page_runs runbooks/release.md 3
+  page_runs runbooks/release.md 4
   login ada@example.org
 }

@@ -64,7 +64,7 @@ refused() { # code words command…
 }
 
 # Runs the n-th block of commands of a page, with short watches and few requests.
-page_block() { # page n
+page_runs() { # page n
   local script
   script=$(awk -v wanted="$2" '/^```bash$/ { n++; inside = 1; next } /^```$/ { inside = 0 } inside && n == wanted' "$ROOT/docs/$1")
   [[ $script ]]

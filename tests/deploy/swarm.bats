@@ -181,7 +181,7 @@ from_there() { # address curl-words…
   STACK=mini
   new_site
   export API_PORT DB_PLACEMENT=node.role==manager
-  page_block deploy.md 3
+  page_runs deploy.md 3
   wait_until 120 replicas 3
   wait_until 60 register ada@example.org
   TOKEN=$(login ada@example.org)
@@ -190,7 +190,7 @@ from_there() { # address curl-words…
   # shellcheck source=/dev/null
   . ./images.env
   set +a
-  page_block runbooks/secrets.md 5
+  page_runs runbooks/secrets.md 5
   wait_until 180 updated completed
   me "$TOKEN"
 }
