@@ -33,6 +33,11 @@ compose_secrets() { realpath -m "$(compose_setting SECRETS ./secrets)"; }
 # Prints "NAME REFERENCE" of each image in images.env.
 compose_images() { sed -nE 's/^([A-Z][A-Z0-9_]*_IMAGE)=(.*)$/\1 \2/p' images.env; }
 
+# Prints the ids of this deployment's containers, whatever the files of Compose say now; words are filters of docker ps.
+compose_containers() { # words…
+  docker ps --quiet --filter "label=com.docker.compose.project=$(compose_setting COMPOSE_PROJECT_NAME mini-api)" "$@"
+}
+
 # Prints the state of a service's container: running, exited, …; and its health. Nothing when there is none.
 compose_state() { # service
   compose ps --all --format json "$1" 2>/dev/null | jq -rs 'flatten | .[0] // empty | "\(.State) \(.Health)"'

@@ -5,6 +5,7 @@ bats_require_minimum_version 1.5.0
 setup() {
   ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd -P)
   source "$BATS_TEST_DIRNAME/site.bash"
+  source "$BATS_TEST_DIRNAME/load.bash"
   # These machines are busy with other things: only the test of a slow release minds a moment's pause.
   export ROLLOUT_ENOUGH=10 ROLLOUT_LEAST_MS=2000
 }
@@ -21,20 +22,6 @@ two_colours() {
   scripts/compose up
   wait_until 20 register ada@example.org
   TOKEN=$(login ada@example.org)
-}
-
-# Begins to ask, at a steady rate.
-load_begins() {
-  rm -f stop load.json
-  python3 "$BATS_TEST_DIRNAME/load.py" "127.0.0.1:$API_PORT" /users/me "$TOKEN" "${1:-100}" stop load.json 3>&- &
-  LOAD=$!
-}
-
-# Ends asking; prints what came of it.
-load_ends() {
-  touch stop
-  wait "$LOAD" || true
-  cat load.json
 }
 
 # How many of a thousand requests failed.

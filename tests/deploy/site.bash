@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # A site: a copy of what is deployed, with a name and ports of its own, so that tests are in nobody's way.
 
+# shellcheck source=tests/refused.bash
+source "$ROOT/tests/refused.bash"
 for part in project log network process; do
   # shellcheck source=/dev/null
   source "$ROOT/scripts/lib/$part.sh"
@@ -51,17 +53,6 @@ me() { ask /users/me --header "Authorization: Bearer $1"; } # token
 
 # Prints the id of a service's container.
 container() { scripts/compose ps --quiet "$1"; } # service
-
-# Runs a command that must end with this code and say these words.
-refused() { # code words command…
-  local code=$1 words=$2
-  shift 2
-  run --separate-stderr "$@"
-  [[ $status == "$code" && $stderr == *"$words"* ]] || {
-    echo "$* ended with $status: $stderr $output" >&2
-    return 1
-  }
-}
 
 # Runs the n-th block of commands of a page, with short watches and few requests.
 page_runs() { # page n

@@ -13,6 +13,7 @@ teardown_file() {
 setup() {
   ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd -P)
   source "$BATS_TEST_DIRNAME/site.bash"
+  source "$BATS_TEST_DIRNAME/load.bash"
   STACK=mini$BATS_TEST_NUMBER
 }
 
@@ -72,18 +73,6 @@ updated() { [[ $(update) == "$1" ]]; } # state
 # The image that the service is to run.
 wanted() { docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' "${STACK}_api"; }
 
-load_begins() {
-  rm -f stop load.json
-  python3 "$BATS_TEST_DIRNAME/load.py" "127.0.0.1:$API_PORT" /users/me "$TOKEN" 60 stop load.json 3>&- &
-  LOAD=$!
-}
-
-load_ends() {
-  touch stop
-  wait "$LOAD" || true
-  cat load.json
-}
-
 @test "three replicas are updated under load without one failed request, and a broken image is rolled back by itself" {
   local id
   stack
@@ -92,7 +81,7 @@ load_ends() {
     docker inspect "$id" | jq -e '.[0] | .HostConfig.ReadonlyRootfs and .HostConfig.CapDrop == ["ALL"] and .HostConfig.Memory > 0
       and .HostConfig.NanoCpus > 0 and .HostConfig.PidsLimit > 0 and (.Config.User | test("^[1-9]"))'
   done
-  load_begins
+  load_begins 60
   policy/admit --write-env images.env "MINI_API_IMAGE=$NEXT_IMAGE"
   deploy
   wait_until 180 updated completed
@@ -111,7 +100,7 @@ load_ends() {
   local before n=0
   stack LOGIN_LIMIT_ACCOUNT_NETWORK=off LOGIN_LIMIT_NETWORK=off
   before=$(<secrets/jwt_secret)
-  load_begins
+  load_begins 60
   # As docs/runbooks/secrets.md has it: the next key verifies everywhere before one replica signs with it.
   scripts/secrets rotate jwt --prepare
   docker secret create previous_2 secrets/jwt_previous_secrets

@@ -20,6 +20,7 @@ teardown_file() {
 load_house() {
   source "$BATS_TEST_DIRNAME/registries.bash"
   source "$BATS_TEST_DIRNAME/place.bash"
+  source "$ROOT/tests/refused.bash"
   local part
   for part in project log network process document trust reference registry sign; do source "$ROOT/scripts/lib/$part.sh"; done
 }
@@ -41,17 +42,6 @@ release() { "${FROM:-$PLACE}/scripts/release" "$@"; }
 own_place() {
   cp -R "$PLACE" place
   FROM=$PWD/place
-}
-
-# Runs a command that must end with this code and say these words.
-refused() { # code words command…
-  local code=$1 words=$2
-  shift 2
-  run --separate-stderr "$@"
-  [[ $status == "$code" && $stderr == *"$words"* ]] || {
-    echo "$* ended with $status: $stderr $output" >&2
-    return 1
-  }
 }
 
 # Prints the statement that cosign itself believes of an image.

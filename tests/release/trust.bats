@@ -18,6 +18,7 @@ setup_file() {
 }
 
 setup() {
+  source "$ROOT/tests/refused.bash"
   KEYS=$BATS_FILE_TMPDIR
   cd "$BATS_TEST_TMPDIR"
   cp -r "$KEYS"/{trust,pin,first,first-pin} .
@@ -25,17 +26,6 @@ setup() {
 }
 
 trust() { "$ROOT/scripts/trust" "$@"; }
-
-# Runs a command that must end with this code and say these words.
-refused() { # code words command…
-  local code=$1 words=$2
-  shift 2
-  run --separate-stderr "$@"
-  [[ $status == "$code" && $stderr == *"$words"* ]] || {
-    echo "$* ended with $status: $stderr" >&2
-    return 1
-  }
-}
 
 # Alters a JSON file in place.
 alter() { # file filter

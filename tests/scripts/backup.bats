@@ -32,6 +32,7 @@ teardown_file() {
 }
 
 setup() {
+  source "$BATS_TEST_DIRNAME/../refused.bash"
   source "$ROOT/scripts/lib/log.sh"
   source "$ROOT/scripts/lib/network.sh"
   source "$ROOT/scripts/lib/process.sh"
@@ -48,17 +49,6 @@ backup() { "$COPY/scripts/backup" "$@"; }
 
 # Asks as the role itself.
 sql() { PGPASSWORD=$password psql --quiet --no-psqlrc --no-align --tuples-only --set ON_ERROR_STOP=1 --host 127.0.0.1 --port "$PORT" --username owner "${2:-owner}" <<<"$1"; } # sql [database]
-
-# Runs a command that must end with this code and say these words.
-refused() { # code words command…
-  local code=$1 words=$2
-  shift 2
-  run --separate-stderr "$@"
-  [[ $status == "$code" && $stderr == *"$words"* ]] || {
-    echo "$* ended with $status: $stderr" >&2
-    return 1
-  }
-}
 
 @test "what was backed up comes back, row by row, and the manifest tells what is in it" {
   local file

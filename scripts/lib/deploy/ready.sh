@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # What must be true before anything is started: each refusal is a sentence with its remedy, and nothing was touched.
 
-# The images that will run, once ready_merged has read the files.
-READY_IMAGES=()
+# What Compose makes of its files, and the images that will run, once ready_merged has read them.
+READY_MERGED='' READY_IMAGES=()
 
 # Fails unless an engine answers whose Compose is young enough.
 ready_engine() {
@@ -32,20 +32,20 @@ ready_secrets() {
 }
 
 # Fails when the files of Compose do not fit together, with Compose's own words, or would run what images.env does not name. Sets
-# READY_IMAGES: what will run.
+# READY_MERGED and READY_IMAGES.
 ready_merged() {
-  local merged image known
+  local images image known
   [[ -s images.env ]] || fail 66 "no image is chosen, there is no images.env: policy/admit --write-env images.env MINI_API_IMAGE=REFERENCE POSTGRES_IMAGE=REFERENCE"
   mkdir -p "$LOCAL" || fail 73 "$LOCAL cannot be made"
-  merged=$(compose config --format json 2>"$LOCAL/merged.log") || fail 78 "compose does not take its files: $(tail -n 1 "$LOCAL/merged.log")"
-  merged=$(jq -er '[.services[].image] | unique[]' <<<"$merged") || fail 78 "compose does not say what it would run: look at compose.yaml and its overlays"
+  READY_MERGED=$(compose config --format json 2>"$LOCAL/merged.log") || fail 78 "compose does not take its files: $(tail -n 1 "$LOCAL/merged.log")"
+  images=$(jq -er '[.services[].image] | unique[]' <<<"$READY_MERGED") || fail 78 "compose does not say what it would run: look at compose.yaml and its overlays"
   known=$(compose_images | cut -d ' ' -f 2-)
   while IFS= read -r image; do
     reference_parse "$image" pinned || fail 65 "the image $image is refused: $REF_WHY"
     grep -qxF -- "$image" <<<"$known" ||
       fail 65 "the files of Compose would run $image, which images.env does not name: write \${NAME_IMAGE} there, and add it by policy/admit --write-env images.env"
-  done <<<"$merged"
-  mapfile -t READY_IMAGES <<<"$merged"
+  done <<<"$images"
+  mapfile -t READY_IMAGES <<<"$images"
 }
 
 # Fails unless every image that will run may run here. A registry that does not answer keeps nothing from starting that was admitted
@@ -74,9 +74,9 @@ ready_ports() {
   while IFS=$'\t' read -r port address; do
     [[ $address && $address != 0.0.0.0 ]] || address=127.0.0.1
     (exec 3<>"/dev/tcp/$address/$port") 2>/dev/null || continue
-    [[ $(docker ps --quiet --filter "label=com.docker.compose.project=$(compose_setting COMPOSE_PROJECT_NAME mini-api)" --filter "publish=$port") ]] ||
+    [[ $(compose_containers --filter "publish=$port") ]] ||
       fail 75 "port $port is taken by another program: stop it, or choose another port in .env"
-  done < <(compose config --format json | jq -r '.services[].ports[]? | [.published, .host_ip // ""] | @tsv')
+  done < <(jq -r '.services[].ports[]? | [.published, .host_ip // ""] | @tsv' <<<"$READY_MERGED")
 }
 
 # Fails when the engine's disk is nearly full: PostgreSQL would stop in the midst of something.

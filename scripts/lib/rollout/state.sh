@@ -43,7 +43,7 @@ state() { jq -r "$1 // empty" "$ROLLOUT/state.json"; } # filter
 
 # Prints the containers of a colour, running or not, whatever the files of Compose say now.
 colour_containers() { # colour
-  docker ps --all --quiet --filter "label=com.docker.compose.project=$(compose_setting COMPOSE_PROJECT_NAME mini-api)" --filter "label=com.docker.compose.service=$1" 2>/dev/null || true
+  compose_containers --all --filter "label=com.docker.compose.service=$1" 2>/dev/null || true
 }
 
 # The colour that is not the given one.
