@@ -17,6 +17,8 @@ static_names() { # source target-folder sysroot
 static_environment() { # source target-folder target
   local sysroot rust='' c='' name suffix=${3//-/_}
   sysroot=$(rustc --print sysroot)
+  # The folder of the crates is named below, so it must be there: cargo unpacks into it only what it builds.
+  cargo fetch --quiet --locked --target "$3" --manifest-path "$1/Cargo.toml"
   while IFS= read -r name; do
     rust+=" --remap-path-prefix=$name" c+=" -ffile-prefix-map=$name"
   done < <(static_names "$1" "$2" "$sysroot")
