@@ -13,6 +13,10 @@ static_names() { # source target-folder sysroot
   if [[ -d $3/lib/rustlib/src/rust ]]; then printf '%s\n' "$3/lib/rustlib/src/rust=/rustc"; fi
 }
 
+# C that asks for the day gets none: zig gives back what it compiled of the same text on another day, and SOURCE_DATE_EPOCH is no
+# part of what it compares.
+static_without_clock=(-Wno-builtin-macro-redefined '-D__DATE__=""' '-D__TIME__=""' '-D__TIMESTAMP__=""')
+
 # Exports what cargo and the C compiler need for a reproducible build of TARGET.
 static_environment() { # source target-folder target
   local sysroot rust='' c='' name suffix=${3//-/_}
@@ -23,7 +27,7 @@ static_environment() { # source target-folder target
     rust+=" --remap-path-prefix=$name" c+=" -ffile-prefix-map=$name"
   done < <(static_names "$1" "$2" "$sysroot")
   export CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$2 SOURCE_DATE_EPOCH MINI_API_REVISION
-  export RUSTFLAGS="${rust# } ${STATIC_RUSTFLAGS:-}" "CFLAGS_$suffix=${c# }"
+  export RUSTFLAGS="${rust# } ${STATIC_RUSTFLAGS:-}" "CFLAGS_$suffix=${static_without_clock[*]}$c"
   SOURCE_DATE_EPOCH=$(project_epoch)
   MINI_API_REVISION=$(project_revision)
   # cargo-auditable writes into the binary which crates it is made of, so that a scanner finds them in an image that has nothing

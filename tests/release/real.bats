@@ -35,6 +35,29 @@ setup() {
   cd "$BATS_TEST_TMPDIR"
 }
 
+@test "C that asks for the day is compiled alike on every day, whatever a compiler remembers of the last" {
+  local compiler
+  source "$ROOT/scripts/lib/static.sh"
+  musl() { musl-gcc "$@"; }
+  zig() { "$ROOT/.tools/venv/bin/python3" -m ziglang cc -target aarch64-linux-musl "$@"; }
+  echo 'const char *when(void) { return __DATE__ __TIME__ __TIMESTAMP__; }' >when.c
+  compile() { SOURCE_DATE_EPOCH=$1 "${@:2}"; }
+  for compiler in musl zig; do
+    compile 0 "$compiler" "${static_without_clock[@]}" -c when.c -o first.o
+    touch --date 2001-01-01 when.c
+    compile 1000000000 "$compiler" "${static_without_clock[@]}" -c when.c -o second.o
+    cmp first.o second.o
+    ! strings first.o second.o | grep -E '1970|2001|[0-9]{2}:[0-9]{2}:[0-9]{2}' || false
+  done
+  # And the build does say so to both.
+  for compiler in x86_64 aarch64; do
+    (
+      static_environment "$ROOT" "$PWD/target" "$compiler-unknown-linux-musl"
+      export -p | grep -F "CFLAGS_${compiler}_unknown_linux_musl" | grep -F -- '-D__DATE__='
+    )
+  done
+}
+
 @test "the image is built twice, is the same twice, and is released" {
   local image platform blobs=$PWD/pulled/blobs/sha256 layer
   image=$("$PLACE/scripts/release" 1.0.0-rc.1 --begin)

@@ -85,6 +85,39 @@ tier() { # name body
   [ ! -e "$(<"$COPY/work")" ]
 }
 
+@test "tiers that compile for minutes run beside the others, one after another, and count" {
+  tier unit 'count passed 1; touch "$ROOT/early"'
+  # Each waits for the other, so that neither would end alone.
+  tier postgres 'touch "$ROOT/before"; check "meets" wait_until 60 test -e "$ROOT/beside"'
+  tier reproduce '[[ -e $ROOT/early ]]; touch "$ROOT/beside"; check "meets" wait_until 60 test -e "$ROOT/before"; check "low" test "$(nice)" = 19'
+  tier fuzz 'check "after the other" test -e "$ROOT/beside"; check "no" sh -c "echo because; exit 3"'
+  run "$COPY/scripts/test" fuzz reproduce unit postgres
+  [ "$status" -eq 1 ]
+  [ "${lines[-1]}" = "5 passed, 1 failed" ]
+  [[ $output == *"<< postgres"*">> reproduce"*"ok      low"*">> fuzz"*"| because"* ]]
+  # Alone they are tiers like any other.
+  touch "$COPY/before"
+  run "$COPY/scripts/test" unit
+  [ "${lines[-1]}" = "1 passed, 0 failed" ]
+  tier fuzz 'check "loud" test "$(nice)" = 0'
+  run "$COPY/scripts/test" fuzz
+  [ "${lines[-1]}" = "1 passed, 0 failed" ]
+}
+
+@test "an interrupted test stops what runs beside, and begins nothing more" {
+  tier postgres 'sleep 300 & wait'
+  tier reproduce 'sleep 300 & echo "$WORK" >"$ROOT/work"; wait'
+  tier fuzz 'touch "$ROOT/begun"'
+  TMPDIR=$COPY setsid env --default-signal=INT "$COPY/scripts/test" postgres reproduce fuzz >"$COPY/out" 2>&1 3>&- &
+  run_pid=$!
+  wait_until 60 test -s "$COPY/work"
+  end_run INT
+  [ "$exit_code" -eq 130 ]
+  [ "$(processes_of_copy)" = "" ]
+  [ ! -e "$(<"$COPY/work")" ]
+  [ ! -e "$COPY/begun" ]
+}
+
 @test "a second setup asks no package client" {
   "$ROOT/scripts/setup" rust postgres
   for client in pip npm apt-get rustup; do

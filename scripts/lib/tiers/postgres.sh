@@ -6,7 +6,12 @@ source "$(dirname "${BASH_SOURCE[0]}")/../tier.sh"
 main() {
   "$scripts/setup" rust postgres-matrix jq curl
   local major majors=(14 18)
-  [[ $FULL ]] && majors=(14 15 16 17 18)
+  if [[ $FULL ]]; then
+    majors=(14 15 16 17 18)
+  elif [[ " ${ASKED:-} " == *" api "* && $(postgres_major "$(postgres_find)") == 18 ]]; then
+    say "   PostgreSQL 18 is what the tier api ran on"
+    majors=(14)
+  fi
   for major in "${majors[@]}"; do
     PG_BIN=$(cd "$TOOLS/postgres-$major/bin" && pwd -P)
     check "PostgreSQL $major starts" test_cluster "probe-$major"
