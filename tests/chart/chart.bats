@@ -45,6 +45,7 @@ setup() {
 @test "what cannot be is refused with a sentence" {
   refused "settings.JWT_SECRET is a secret or names a file" "${external[@]}" --set settings.JWT_SECRET=change-me
   refused "settings.MIGRATE_DATABASE_URL is a secret" "${external[@]}" --set settings.MIGRATE_DATABASE_URL=postgresql://app:app@db/app
+  refused "postgres.settings.search_path has a white space in it" "${bundled[@]}" --set 'postgres.settings.search_path=a\, b'
   refused "settings.LISTEN_ADDR is set by the chart itself" "${external[@]}" --set settings.LISTEN_ADDR=:9
   refused "autoscaling.minReplicas (9) is more than maxReplicas (6)" "${external[@]}" --set autoscaling.enabled=true --set autoscaling.minReplicas=9
   refused "terminationGracePeriodSeconds (20) must be more than drainDelay and DRAIN_TIMEOUT together (25)" "${external[@]}" --set terminationGracePeriodSeconds=20
@@ -122,6 +123,19 @@ setup() {
   rendered "${external[@]}" --set secret.existingSecret=own
   [[ ! $(objects Secret) ]]
   objects Deployment | jq -e '.spec.template.spec.volumes[] | select(.name == "keys").secret.secretName == "own"'
+  [[ $(objects ConfigMap | jq '.data | has("JWT_PREVIOUS_SECRETS_FILE")') == false ]]
+}
+
+@test "keys of before verify still, in the chart's Secret and in one's own" {
+  local with
+  rendered "${external[@]}"
+  objects Secret | jq -e '.data | (.JWT_PREVIOUS_SECRETS | @base64d | length) == 64 and .JWT_PREVIOUS_SECRETS != .JWT_SECRET'
+  for with in "" "--set secret.existingSecret=own --set secret.previous=true"; do
+    # shellcheck disable=SC2086
+    rendered "${external[@]}" $with
+    [[ $(objects ConfigMap | jq -r .data.JWT_PREVIOUS_SECRETS_FILE) == /run/secrets/mini-api/JWT_PREVIOUS_SECRETS ]]
+  done
+  refused "secret.previous is for a Secret of your own" "${external[@]}" --set secret.previous=true
 }
 
 @test "another configuration starts the pods anew, and another number of them does not" {

@@ -91,9 +91,8 @@ DB_CA_FILE: /run/database-ca/{{ .Values.database.ca.key }}
 {{- if not (hasKey .Values "drawn") -}}
 {{- $found := default dict (get (default dict (lookup "v1" "Secret" .Release.Namespace (include "mini-api.secret" .))) "data") -}}
 {{- $data := dict "JWT_SECRET" (default (randAlphaNum 64 | b64enc) (get $found "JWT_SECRET")) -}}
-{{- if hasKey $found "JWT_PREVIOUS_SECRETS" -}}
-{{- $_ := set $data "JWT_PREVIOUS_SECRETS" (get $found "JWT_PREVIOUS_SECRETS") -}}
-{{- end -}}
+{{- /* Until the first rotation it is one that signed nothing. */ -}}
+{{- $_ := set $data "JWT_PREVIOUS_SECRETS" (default (randAlphaNum 64 | b64enc) (get $found "JWT_PREVIOUS_SECRETS")) -}}
 {{- if .Values.postgres.enabled -}}
 {{- $_ := set $data "DB_PASSWORD" (default (randAlphaNum 40 | b64enc) (get $found "DB_PASSWORD")) -}}
 {{- end -}}

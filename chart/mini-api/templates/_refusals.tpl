@@ -30,6 +30,14 @@
 {{- fail (printf "settings.%s is set by the chart itself: use the value that stands for it" $name) -}}
 {{- end -}}
 {{- end -}}
+{{- range $name, $value := $values.postgres.settings -}}
+{{- if regexMatch "\\s" (toString $value) -}}
+{{- fail (printf "postgres.settings.%s has a white space in it, which PostgreSQL's command line would not survive: write it without" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.secret.previous (not $values.secret.existingSecret) -}}
+{{- fail "secret.previous is for a Secret of your own: name it in secret.existingSecret, or leave this out" -}}
+{{- end -}}
 {{- if and $values.autoscaling.enabled (gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) -}}
 {{- fail (printf "autoscaling.minReplicas (%d) is more than maxReplicas (%d)" (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) -}}
 {{- end -}}
