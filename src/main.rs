@@ -13,7 +13,7 @@ use mini_api::{
     config::{self, LogFormat, Settings},
     http,
     operator::{self, Action},
-    service::{self, Fatal, Service},
+    service::{Fatal, Service},
     store::Store,
     telemetry::{Event, Log},
     user::NewPassword,
@@ -102,8 +102,7 @@ fn migrate() -> Result<(), Failure> {
     let database = config::Database::from_env(config::environment, config::read_file).map_err(|f| faults(&f))?;
     let migrated = runtime()?.block_on(unless_told_to_stop(async {
         let store = Store::new(&database).map_err(Fatal::Settings)?;
-        let waiting = |why: &str| eprintln!("waiting for the database: {why}");
-        service::migrate(&store, database.start_timeout, waiting).await
+        store.migrate().await.map_err(Fatal::from)
     }))?;
     let migrated = migrated.map_err(|e| fatal(&e))?;
     match migrated.applied.as_slice() {

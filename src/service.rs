@@ -27,7 +27,7 @@ use crate::{
         self, App, metrics,
         server::{self, Counters, Listener, Tls, serve},
     },
-    store::{MigrateError, Migrated, SchemaState, Store, StoreError},
+    store::{MigrateError, SchemaState, Store, StoreError},
     telemetry::{Event, Log, Metrics},
 };
 
@@ -75,35 +75,6 @@ impl From<MigrateError> for Fatal {
             }
         }
     }
-}
-
-/// Brings the schema up to date as soon as the database answers; waits for that as long as the start of the service would, and
-/// tells `waiting` each new reason.
-///
-/// # Errors
-/// [`Fatal::Unavailable`] when it does not answer in time or a table is in use; what else [`MigrateError`] knows.
-pub async fn migrate(store: &Store, patience: Duration, waiting: impl Fn(&str)) -> Result<Migrated, Fatal> {
-    let deadline = Instant::now() + patience;
-    let mut told = String::new();
-    loop {
-        let why = match store.migrate().await {
-            Err(MigrateError::Store(StoreError::Unavailable(why))) => why,
-            done => return done.map_err(Fatal::from),
-        };
-        let now = Instant::now();
-        if now >= deadline {
-            return Err(never_usable(patience, &why));
-        }
-        if why != told {
-            waiting(&why);
-            told = why;
-        }
-        sleep_until(deadline.min(now + RETRY_EVERY)).await;
-    }
-}
-
-fn never_usable(patience: Duration, why: &str) -> Fatal {
-    Fatal::Unavailable(format!("the database was not usable within {} s (DB_START_TIMEOUT): {why}", patience.as_secs()))
 }
 
 // Why the service is not ready, and when to look again.
@@ -202,7 +173,10 @@ impl Service {
             };
             let now = Instant::now();
             if now >= deadline {
-                return Err(never_usable(database.start_timeout, &why));
+                return Err(Fatal::Unavailable(format!(
+                    "the database was not usable within {} s (DB_START_TIMEOUT): {why}",
+                    database.start_timeout.as_secs()
+                )));
             }
             if why != told {
                 self.app.log.service(Event::DatabaseWaiting, &[("error", (&why).into())]);

@@ -35,29 +35,6 @@ async fn a_database_that_never_comes_ends_the_start_with_69_and_a_sentence() {
     assert_eq!(last, 1, "{}", ended.output);
 }
 
-#[tokio::test]
-async fn migrate_waits_for_a_database_that_starts_after_it() {
-    let mut cluster = Cluster::create();
-    let environment = Environment::new(&cluster.url("postgres")).with("DB_START_TIMEOUT", "60");
-    let mut migrate = std::process::Command::new(crate::support::process::BINARY);
-    let migrate = Process::spawn(migrate.arg("migrate"), &environment);
-    migrate.line_with(&["waiting for the database", "refused"]).await;
-    cluster.run().await;
-    let ended = migrate.ended().await;
-    assert_eq!(ended.code, Some(0), "{}", ended.output);
-    assert!(ended.output.contains("applied V1__users"), "{}", ended.output);
-    assert_eq!(ended.output.matches("refused").count(), 1, "each reason once: {}", ended.output);
-}
-
-#[tokio::test]
-async fn migrate_gives_up_a_database_that_never_comes_with_69_and_a_sentence() {
-    let nobody = crate::support::cluster::free_port();
-    let environment = Environment::new(&format!("postgresql://postgres@127.0.0.1:{nobody}/postgres"));
-    let ended = run(&environment.with("DB_START_TIMEOUT", "1"), &["migrate"]).await;
-    ended.assert_code(69);
-    assert!(ended.err.contains("not usable within 1 s (DB_START_TIMEOUT)"), "{}", ended.err);
-}
-
 // It may still be given that password, by whoever sets the database up beside us: so it is told at once, and waited for.
 #[tokio::test]
 async fn a_wrong_password_is_told_at_once_and_ends_the_start_in_time() {
