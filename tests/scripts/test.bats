@@ -88,8 +88,8 @@ tier() { # name body
 @test "tiers that compile for minutes run beside the others, one after another, and count" {
   tier unit 'count passed 1; touch "$ROOT/early"'
   # Each waits for the other, so that neither would end alone.
-  tier postgres 'touch "$ROOT/before"; check "meets" wait_until 60 test -e "$ROOT/beside"'
-  tier reproduce '[[ -e $ROOT/early ]]; touch "$ROOT/beside"; check "meets" wait_until 60 test -e "$ROOT/before"; check "low" test "$(nice)" = 19'
+  tier postgres 'touch "$ROOT/before"; check "meets" wait_until 150 test -e "$ROOT/beside"'
+  tier reproduce '[[ -e $ROOT/early ]]; touch "$ROOT/beside"; check "meets" wait_until 150 test -e "$ROOT/before"; check "low" test "$(nice)" = 19'
   tier fuzz 'check "after the other" test -e "$ROOT/beside"; check "no" sh -c "echo because; exit 3"'
   run "$COPY/scripts/test" fuzz reproduce unit postgres
   [ "$status" -eq 1 ]
@@ -102,6 +102,24 @@ tier() { # name body
   tier fuzz 'check "loud" test "$(nice)" = 0'
   run "$COPY/scripts/test" fuzz
   [ "${lines[-1]}" = "1 passed, 0 failed" ]
+}
+
+@test "what compiles into the same folder is through before anything runs beside, whatever the order asked for" {
+  tier postgres 'count passed 1; touch "$ROOT/after"'
+  tier static 'check "nothing runs beside" test ! -e "$ROOT/beside"; check "and nothing came before" test ! -e "$ROOT/after"'
+  tier reproduce 'touch "$ROOT/beside"; count passed 1'
+  run "$COPY/scripts/test" postgres reproduce static
+  [ "$status" -eq 0 ]
+  [ "${lines[-1]}" = "4 passed, 0 failed" ]
+}
+
+@test "what runs beside and ends without a word is a failure, and the others' results are told" {
+  tier postgres 'count passed 3; wait_until 150 test -e "$ROOT/gone"'
+  # The shell that would begin the next is killed with it.
+  tier reproduce 'touch "$ROOT/gone"; kill -KILL "$PPID"; sleep 300'
+  run "$COPY/scripts/test" postgres reproduce fuzz
+  [ "$status" -eq 1 ]
+  [ "${lines[-1]}" = "3 passed, 2 failed" ]
 }
 
 @test "an interrupted test stops what runs beside, and begins nothing more" {
