@@ -24,6 +24,8 @@ setup() {
   [[ $(pods | jq -r '.containers[].image' | sort -u) == $'registry.test/import/postgres:18\nregistry.test/mini/mini-api:1.0.0' ]]
   refused "is latest, which nobody can trace" "${external[@]}" --set image.digest= --set image.tag=latest --set image.allowTag=true
   refused "image.digest is empty" "${external[@]}" --set image.digest=
+  refused 'image.digest is "latest", and not sha256: with 64' "${external[@]}" --set image.digest=latest
+  refused 'image.digest is "sha256:12", and not sha256: with 64' "${external[@]}" --set image.digest=sha256:12
   refused "image.digest and image.tag are both set" "${external[@]}" --set image.tag=1.0.0
   refused "image.repository is empty" "${external[@]}" --set image.repository=
   refused "image.repository has a tag" "${external[@]}" --set image.repository=registry.test:5000/mini/mini-api:1.0.0
@@ -47,6 +49,8 @@ setup() {
   refused "settings.MIGRATE_DATABASE_URL is a secret" "${external[@]}" --set settings.MIGRATE_DATABASE_URL=postgresql://app:app@db/app
   refused "postgres.settings.search_path has a white space in it" "${bundled[@]}" --set 'postgres.settings.search_path=a\, b'
   refused "settings.LISTEN_ADDR is set by the chart itself" "${external[@]}" --set settings.LISTEN_ADDR=:9
+  refused "ingress.hosts is empty" "${external[@]}" --set ingress.enabled=true --set-json 'ingress.hosts=[]'
+  refused "names.postgres is longer than 52 characters" "${bundled[@]}" --set names.postgres="$(printf %053d 1)"
   refused "autoscaling.minReplicas (9) is more than maxReplicas (6)" "${external[@]}" --set autoscaling.enabled=true --set autoscaling.minReplicas=9
   refused "terminationGracePeriodSeconds (20) must be more than drainDelay and DRAIN_TIMEOUT together (25)" "${external[@]}" --set terminationGracePeriodSeconds=20
   refused "metrics.enabled is false, so there is nothing for a ServiceMonitor" "${external[@]}" --set metrics.enabled=false --set metrics.serviceMonitor.enabled=true
@@ -58,11 +62,13 @@ setup() {
     local -n words=$database
     rendered "${words[@]}"
     (($(pods | wc -l) >= 3))
-    [[ ! $(pods | jq -c 'select((.automountServiceAccountToken == false and .securityContext.runAsNonRoot and .securityContext.runAsUser > 0
+    # Into a file: a failure of jq would look like nothing to complain of.
+    pods | jq -c 'select((.automountServiceAccountToken == false and .securityContext.runAsNonRoot and .securityContext.runAsUser > 0
       and .securityContext.seccompProfile.type == "RuntimeDefault" and (.hostNetwork or .hostPID or .hostIPC | not)
       and all(.volumes[]?; has("secret") or has("configMap") or has("emptyDir"))
       and all(.containers[]; .securityContext.allowPrivilegeEscalation == false and .securityContext.readOnlyRootFilesystem
-        and .securityContext.capabilities == {drop: ["ALL"]} and .resources.limits.memory and .resources.requests.cpu)) | not)') ]]
+        and .securityContext.capabilities == {drop: ["ALL"]} and .resources.limits.memory and .resources.requests.cpu)) | not)' >complaints
+    diff /dev/null complaints
   done
   [[ $(objects ServiceAccount | jq .automountServiceAccountToken) == false ]]
 }
@@ -78,7 +84,7 @@ setup() {
   rendered "${external[@]}" --set database.port=6432 --set database.name=n --set database.user=u --set database.passwordKey=pw --set database.ca.key=root.pem
   objects ConfigMap | jq -e '.data | .DB_HOST == "db.test" and .DB_PORT == "6432" and .DB_NAME == "n" and .DB_USER == "u" and .DB_SSLMODE == "verify-full"
     and .DB_PASSWORD_FILE == "/run/secrets/database/pw" and .DB_CA_FILE == "/run/database-ca/root.pem" and .MIGRATE_ON_START == "false"'
-  objects Job | jq -e '.metadata.annotations["helm.sh/hook"] == "pre-install,pre-upgrade" and .spec.activeDeadlineSeconds == 600
+  objects Job | jq -e '.metadata.annotations["helm.sh/hook"] == "pre-install,pre-upgrade" and .spec.activeDeadlineSeconds == 240
     and (.spec.template.spec | .containers[0].args == ["migrate"] and .serviceAccountName == null
       and ([.containers[0].env[] | {(.name): .value}] | add | .DB_PASSWORD_FILE == "/run/secrets/database/pw" and .DB_SSLMODE == "verify-full")
       and ([.volumes[].name] == ["database", "database-ca"]))'
@@ -142,11 +148,36 @@ setup() {
   local first
   rendered "${external[@]}" --set secret.existingSecret=own
   first=$(objects Deployment | jq -c .spec.template.metadata.annotations)
+  jq -e '(.["checksum/config"] | length) == 64 and (.["checksum/secrets"] | length) == 64' <<<"$first"
   rendered "${external[@]}" --set secret.existingSecret=own --set replicaCount=5
   [[ $(objects Deployment | jq -c .spec.template.metadata.annotations) == "$first" ]]
   rendered "${external[@]}" --set secret.existingSecret=own --set settings.JWT_EXPIRE_MIN=5
   [[ $(objects Deployment | jq -c .spec.template.metadata.annotations) != "$first" ]]
   [[ $(objects ConfigMap | jq -r .data.JWT_EXPIRE_MIN) == 5 ]]
+  # The sum of the secrets is of what they hold: the chart's own are drawn anew in each rendering without a cluster.
+  rendered "${external[@]}"
+  first=$(objects Deployment | jq -r '.spec.template.metadata.annotations["checksum/secrets"]')
+  rendered "${external[@]}"
+  [[ $(objects Deployment | jq -r '.spec.template.metadata.annotations["checksum/secrets"]') != "$first" ]]
+  rendered "${bundled[@]}"
+  first=$(objects StatefulSet | jq -r '.spec.template.metadata.annotations["checksum/config"]')
+  rendered "${bundled[@]}" --set postgres.settings.work_mem=8MB
+  [[ $(objects StatefulSet | jq -r '.spec.template.metadata.annotations["checksum/config"]') != "$first" ]]
+}
+
+@test "numbers of a file of values come out as they were written" {
+  printf '%s\n' 'settings: {MAX_BODY_BYTES: 1048576, DB_START_TIMEOUT: 300}' 'postgres: {settings: {random_page_cost: 1.1, max_wal_size: 4000000}}' >numbers.yaml
+  rendered "${bundled[@]}" --values numbers.yaml
+  [[ $(objects ConfigMap '.metadata.name == "mini-mini-api"' | jq -r .data.MAX_BODY_BYTES) == 1048576 ]]
+  [[ $(objects ConfigMap '.metadata.name == "mini-mini-api-postgres"' | jq -r .data.settings) == "max_wal_size=4000000 random_page_cost=1.1" ]]
+  rendered "${external[@]}" --values numbers.yaml
+  objects Job | jq -e '[.spec.template.spec.containers[0].env[] | {(.name): .value}] | add | .DB_START_TIMEOUT == "300" and (has("MAX_BODY_BYTES") | not)'
+}
+
+@test "names are short enough for what Kubernetes hangs on them" {
+  rendered "${bundled[@]}" --set fullnameOverride="$(printf %060d 1)"
+  # A StatefulSet's pods carry its name and eleven characters in a label of 63.
+  (($(objects StatefulSet | jq '.metadata.name | length') <= 52))
 }
 
 @test "proxies are believed by name, and pods drain before they end" {
@@ -181,16 +212,21 @@ setup() {
 
 @test "policies let through the API, the metrics, names and the database, and refuse the rest" {
   rendered "${bundled[@]}"
-  [[ $(objects NetworkPolicy | jq -r .metadata.name | sort | xargs) == "mini-mini-api-api mini-mini-api-deny mini-mini-api-jobs mini-mini-api-postgres" ]]
+  [[ $(objects NetworkPolicy | jq -r .metadata.name | sort | xargs) == "mini-mini-api-api mini-mini-api-deny mini-mini-api-postgres mini-mini-api-test" ]]
   objects NetworkPolicy '.metadata.name == "mini-mini-api-deny"' | jq -e '.spec.policyTypes == ["Ingress", "Egress"] and (.spec | has("ingress") or has("egress") | not)'
   # Each pod of the installation is one of those that the refusal is for.
-  [[ ! $(jq -c 'select(.kind == "Pod").metadata.labels, (.spec.template?.metadata?.labels? // empty)
-    | select(.["app.kubernetes.io/instance"] != "mini" or .["app.kubernetes.io/part-of"] != "mini-api")' objects) ]]
+  jq -c 'select(.kind == "Pod").metadata.labels, (.spec.template?.metadata?.labels? // empty)' objects >labels
+  (($(wc -l <labels) == 3))
+  jq -es 'all(.["app.kubernetes.io/instance"] == "mini" and .["app.kubernetes.io/part-of"] == "mini-api")' labels
   objects NetworkPolicy '.metadata.name == "mini-mini-api-postgres"' | jq -e '.spec.ingress == [{ports: [{port: "postgres"}],
     from: [{podSelector: {matchLabels: {"app.kubernetes.io/name": "mini-api", "app.kubernetes.io/instance": "mini", "app.kubernetes.io/component": "api"}}}]}] and (.spec | has("egress") | not)'
   rendered "${external[@]}" --set 'networkPolicy.ingressFrom[0].ipBlock.cidr=10.1.0.0/16' --set 'networkPolicy.metricsFrom[0].ipBlock.cidr=10.2.0.0/16' \
     --set 'networkPolicy.databaseTo[0].ipBlock.cidr=10.3.0.0/16'
-  objects NetworkPolicy '.metadata.name == "mini-mini-api-api"' | jq -e '.spec.ingress[0].from[0].ipBlock.cidr == "10.1.0.0/16" and .spec.ingress[1].from[0].ipBlock.cidr == "10.2.0.0/16"
+  # The Job runs before the other policies are there, and is not to depend on those of the release before.
+  objects NetworkPolicy '.metadata.name == "mini-mini-api-migrate"' | jq -e '.metadata.annotations["helm.sh/hook"] == "pre-install,pre-upgrade"
+    and .spec.egress[1].to[0].ipBlock.cidr == "10.3.0.0/16" and .spec.podSelector.matchLabels["app.kubernetes.io/component"] == "migrate"'
+  objects NetworkPolicy '.metadata.name == "mini-mini-api-api"' | jq -e '.spec.ingress[0].from[0].ipBlock.cidr == "10.1.0.0/16" and
+    .spec.ingress[0].from[1].podSelector.matchLabels["app.kubernetes.io/component"] == "test" and .spec.ingress[1].from[0].ipBlock.cidr == "10.2.0.0/16"
     and .spec.egress[1] == {ports: [{port: 5432}], to: [{ipBlock: {cidr: "10.3.0.0/16"}}]}'
   rendered "${external[@]}" --set networkPolicy.enabled=false
   [[ ! $(objects NetworkPolicy) ]]

@@ -16,6 +16,9 @@
 {{- if $image.tag -}}
 {{- fail (printf "%s.digest and %s.tag are both set: leave the tag out, the digest says which image runs" $where $where) -}}
 {{- end -}}
+{{- if not (regexMatch "^sha256:[0-9a-f]{64}$" $image.digest) -}}
+{{- fail (printf "%s.digest is %q, and not sha256: with 64 hexadecimal digits in small letters: copy it from the release" $where $image.digest) -}}
+{{- end -}}
 {{- printf "%s@%s" $image.repository $image.digest -}}
 {{- else if $image.tag -}}
 {{- if not $image.allowTag -}}

@@ -80,6 +80,9 @@ DB_CA_FILE: /run/database-ca/{{ .Values.database.ca.key }}
 {{- $_ := set $found . (get (default dict (lookup "v1" "Secret" $.Release.Namespace .)) "data") -}}
 {{- end -}}
 {{- end -}}
+{{- with .Values.database.ca.configMap -}}
+{{- $_ := set $found (printf "configmap/%s" .) (get (default dict (lookup "v1" "ConfigMap" $.Release.Namespace .)) "data") -}}
+{{- end -}}
 {{- if not .Values.secret.existingSecret -}}
 {{- $_ := set $found (include "mini-api.secret" .) (include "mini-api.secretData" . | fromYaml) -}}
 {{- end -}}
@@ -90,11 +93,13 @@ DB_CA_FILE: /run/database-ca/{{ .Values.database.ca.key }}
 {{- define "mini-api.secretData" -}}
 {{- if not (hasKey .Values "drawn") -}}
 {{- $found := default dict (get (default dict (lookup "v1" "Secret" .Release.Namespace (include "mini-api.secret" .))) "data") -}}
-{{- $data := dict "JWT_SECRET" (default (randAlphaNum 64 | b64enc) (get $found "JWT_SECRET")) -}}
-{{- /* Until the first rotation it is one that signed nothing. */ -}}
-{{- $_ := set $data "JWT_PREVIOUS_SECRETS" (default (randAlphaNum 64 | b64enc) (get $found "JWT_PREVIOUS_SECRETS")) -}}
-{{- if .Values.postgres.enabled -}}
-{{- $_ := set $data "DB_PASSWORD" (default (randAlphaNum 40 | b64enc) (get $found "DB_PASSWORD")) -}}
+{{- /* Keys that are not wanted now stay: the password of a bundled database may be wanted again, with its volume. */ -}}
+{{- $data := deepCopy $found -}}
+{{- $wanted := dict "JWT_SECRET" 64 "JWT_PREVIOUS_SECRETS" 64 -}}
+{{- if .Values.postgres.enabled -}}{{- $_ := set $wanted "DB_PASSWORD" 40 -}}{{- end -}}
+{{- range $key, $length := $wanted -}}
+{{- /* Until the first rotation the keys of before are one that signed nothing. */ -}}
+{{- if not (get $data $key) -}}{{- $_ := set $data $key (randAlphaNum (int $length) | b64enc) -}}{{- end -}}
 {{- end -}}
 {{- $_ := set .Values "drawn" $data -}}
 {{- end -}}

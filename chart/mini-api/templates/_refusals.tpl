@@ -1,4 +1,4 @@
-{{/* What cannot be, refused with a sentence, before anything is made. The types are the schema's to refuse. */}}
+{{/* What cannot be, refused with a sentence, before anything is made. */}}
 {{- define "mini-api.refusals" -}}
 {{- $values := .Values -}}
 {{- if $values.postgres.enabled -}}
@@ -44,6 +44,12 @@
 {{- $drain := add (int $values.drainDelay) (int (default 20 (index $values.settings "DRAIN_TIMEOUT"))) -}}
 {{- if le (int $values.terminationGracePeriodSeconds) (int $drain) -}}
 {{- fail (printf "terminationGracePeriodSeconds (%d) must be more than drainDelay and DRAIN_TIMEOUT together (%d), or requests are cut off" (int $values.terminationGracePeriodSeconds) (int $drain)) -}}
+{{- end -}}
+{{- if and $values.names.postgres (gt (len $values.names.postgres) 52) -}}
+{{- fail "names.postgres is longer than 52 characters, which a StatefulSet's pods cannot bear: choose a shorter one" -}}
+{{- end -}}
+{{- if and $values.ingress.enabled (not $values.ingress.hosts) -}}
+{{- fail "ingress.hosts is empty: name at least one host" -}}
 {{- end -}}
 {{- if and (or $values.metrics.serviceMonitor.enabled $values.metrics.prometheusRule.enabled) (not $values.metrics.enabled) -}}
 {{- fail "metrics.enabled is false, so there is nothing for a ServiceMonitor or a PrometheusRule" -}}
