@@ -13,6 +13,34 @@ setup() {
   helm lint --strict "$CHART" "${bundled[@]}"
 }
 
+@test "the manual and the schema are those of values.yaml, and a drift is told" {
+  "$ROOT/scripts/render" --check
+  mkdir -p place/chart
+  cp -R "$ROOT/scripts" place/
+  cp "$ROOT/Cargo.toml" place/
+  cp -RL "$CHART" place/chart/
+  ln -s "$ROOT/.tools" place/.tools
+  sed -i 's/How many pods serve/How very many pods serve/' place/chart/mini-api/values.yaml
+  run place/scripts/render --check
+  [[ $status == 65 && $output == *"values.schema.json is not what it is made of: scripts/render writes it"*"README.md is not what it is made of"* ]]
+  place/scripts/render
+  place/scripts/render --check
+  grep -q "How very many" place/chart/mini-api/README.md
+}
+
+@test "values of another type, and words that no value has, are refused by the schema" {
+  refused "replicaCount" "${external[@]}" --set replicaCount=many
+  refused "replicaCount" "${external[@]}" --set replicaCount=-1
+  refused "sslmode" "${external[@]}" --set database.sslmode=verify_full
+  refused "pullPolicy" "${external[@]}" --set image.pullPolicy=Sometimes
+  refused "replicas" "${external[@]}" --set replicas=3
+  refused "apis" "${external[@]}" --set names.apis=x
+  refused "maxUnavailable" "${external[@]}" --set podDisruptionBudget.maxUnavailable=some
+  refused "jwt_expire_min" "${external[@]}" --set settings.jwt_expire_min=5
+  refused "port" "${external[@]}" --set database.port=65536
+  refused "major" "${bundled[@]}" --set postgres.major=13
+}
+
 @test "an image is run by digest, and a tag only by permission" {
   rendered "${bundled[@]}"
   [[ $(pods | jq -r '.containers[].image' | sort -u) == $'registry.test/import/postgres@'"$DIGEST"$'\nregistry.test/mini/mini-api@'"$DIGEST" ]]
