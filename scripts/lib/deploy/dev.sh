@@ -6,8 +6,9 @@
 dev_state() { git -C "$ROOT" ls-files -z --cached --others --exclude-standard -- src migrations Cargo.toml Cargo.lock build.rs Containerfile | xargs -0 stat -c '%n %Y %s' 2>/dev/null | sha256sum; }
 
 # Runs Compose with the overlay for the desk, under a name of its own: nothing of a deployment on this machine is taken for it.
+# The name is made once, by `dev`: a trap that interrupts this function finds COMPOSE_PROJECT_NAME as it is set here.
 dev_compose() {
-  COMPOSE_PROJECT_NAME=$(compose_setting COMPOSE_PROJECT_NAME mini-api)-dev REVISION=$(project_revision) COMPOSE_FILE=compose.yaml:compose.dev.yaml compose "$@"
+  COMPOSE_PROJECT_NAME=$dev_project REVISION=$(project_revision) COMPOSE_FILE=compose.yaml:compose.dev.yaml compose "$@"
 }
 
 # Builds the binary, then the image, and starts what changed.
@@ -16,8 +17,18 @@ dev_build() {
   dev_compose up --detach --build --wait --wait-timeout "$patience" >&2
 }
 
+# Takes everything down.
+dev_end() {
+  trap '' INT TERM
+  say "stopping"
+  dev_compose --progress quiet down --timeout 10 >&2 ||
+    say "not everything could be taken down: docker ps shows what is left"
+}
+
 dev() {
   local seen=''
+  # Not local: the trap at the end reads it as well.
+  dev_project=$(compose_setting COMPOSE_PROJECT_NAME mini-api)-dev
   ready_engine
   ready_files
   ready_secrets
@@ -25,7 +36,7 @@ dev() {
   mkdir -p "$LOCAL"
   echo 'MINI_API_IMAGE=localhost/mini-api:dev' >"$LOCAL/dev.env"
   COMPOSE_MORE=("$LOCAL/dev.env")
-  trap 'say "stopping"; dev_compose down --timeout 10 >/dev/null 2>&1' EXIT
+  trap dev_end EXIT
   trap 'exit 130' INT TERM
   while true; do
     if [[ $(dev_state) != "$seen" ]]; then
