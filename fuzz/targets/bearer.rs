@@ -65,7 +65,13 @@ fuzz_target!(|data: &[u8]| {
         Err(_) => {
             // Whoever signs as we do is believed.
             if let Ok(said @ Value::Object(_)) = serde_json::from_slice::<Value>(data) {
-                let odd = serde_json::to_vec(&said).map_or(true, |plain| plain.len() != data.len());
+                // Written in another way than we would: a number too large for an integer, an escaped letter, a name twice.
+                let letters = |text: &[u8]| {
+                    let mut text = text.to_vec();
+                    text.sort_unstable();
+                    text
+                };
+                let odd = serde_json::to_vec(&said).map_or(true, |plain| letters(&plain) != letters(data));
                 assert!(odd || wanted(&said).is_none(), "refused: {said}");
             }
         }

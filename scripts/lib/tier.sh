@@ -96,7 +96,8 @@ cargo_tests() { # name arguments of cargo test…
 
 # Counts the lines of TAP that a command prints.
 tap_tests() { # name command…
-  local name=$1 begin=$SECONDS code=0 passed failed output=$WORK/tap.log
+  local name=$1 begin=$SECONDS code=0 passed failed output
+  output=$(mktemp "$WORK/tap.XXXXXX")
   shift
   "$@" >"$output" 2>&1 || code=$?
   passed=$(grep -c '^ok ' "$output" || true)

@@ -20,7 +20,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -127,8 +127,8 @@ pub struct ServeReport {
     pub cut: usize,
 }
 
-/// Serves until `stop` is cancelled, then goes on for `limits.drain_delay`, closes the listener, lets requests in flight
-/// finish for at most `limits.drain`, and drops the rest.
+/// Serves until `stop` is cancelled, then goes on for `limits.drain_delay` with one answer a connection, closes the listener,
+/// lets requests in flight finish for at most `limits.drain`, and drops the rest.
 pub async fn serve<E>(listener: Listener<E>, stop: CancellationToken) -> ServeReport
 where
     E: Endpoint<Output = Response> + 'static,
@@ -163,12 +163,24 @@ where
     let acceptor = tls.as_ref().map(Tls::acceptor);
     let renewal = tls.map(|tls| tokio::spawn(tls.keep_fresh(Arc::clone(&on_event))));
     let drain_delay = limits.drain_delay;
-    let shared = Arc::new(Shared { endpoint, tls: acceptor, limits, counters, on_event: Arc::clone(&on_event) });
-    let mut connections =
-        Connections { tasks: JoinSet::new(), meters: HashMap::new(), shared, on_event, told_full: None };
+    let leaving = AtomicBool::new(false);
+    let shared =
+        Arc::new(Shared { endpoint, tls: acceptor, limits, counters, on_event: Arc::clone(&on_event), leaving });
+    let mut connections = Connections {
+        tasks: JoinSet::new(),
+        meters: HashMap::new(),
+        shared: Arc::clone(&shared),
+        on_event,
+        told_full: None,
+    };
+    let asked_to_stop = async {
+        stop.cancelled().await;
+        shared.leaving.store(true, Relaxed);
+        sleep(drain_delay).await;
+    };
     tokio::select! {
         never = connections.welcome(&socket) => match never {},
-        () = async { stop.cancelled().await; sleep(drain_delay).await } => {}
+        () = asked_to_stop => {}
     }
     drop(socket);
     let report = connections.drain().await;

@@ -17,6 +17,15 @@ image_of_service() { # layout
   chmod 0755 "$STAGE/binary"
 }
 
+# Puts an OCI layout into a registry, signs it unless told otherwise, and prints its reference.
+publish() { # layout repository [key purpose]
+  local digest
+  digest=$(jq -r '.manifests[0].digest' "$1/index.json")
+  oras cp --from-oci-layout "$1@$digest" "$2@$digest" >&2
+  [[ ! ${3:-} ]] || image_sign "$2@$digest" "$STAGE/$3.key" "$4"
+  echo "$2@$digest"
+}
+
 # The same image with one more label, so that it has another digest.
 image_relabelled() { # layout new-layout word
   local config manifest

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Requests at a steady rate while a test does something: to a site (API_PORT), by a user who is logged in (TOKEN).
+# Requests at a steady rate while a test does something: to BASE, by a user who is logged in (TOKEN).
 
 # Begins to ask.
 load_begins() { # [requests-a-second]
   rm -f stop load.json
-  python3 "$BATS_TEST_DIRNAME/load.py" "127.0.0.1:$API_PORT" /users/me "$TOKEN" "${1:-100}" stop load.json 3>&- &
+  python3 "$ROOT/tests/deploy/load.py" "${BASE#http://}" /users/me "$TOKEN" "${1:-100}" stop load.json 3>&- &
   LOAD=$!
 }
 

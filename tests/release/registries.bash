@@ -2,14 +2,19 @@
 # Two real registries over TLS, each on a free port of localhost: `plain` is what the image registry:2 runs, asks for a login
 # and has no referrers API; `listing` lists referrers itself and lets everybody in.
 
-# Makes an authority and a certificate for localhost in a folder.
-make_authority() { # folder
-  local key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc)
+# Makes an authority and a certificate for localhost, or for another name, in a folder.
+make_authority() { # folder [name]
+  local name=${2:-localhost} key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc)
   mkdir -p "$1"
   openssl req -x509 "${key[@]}" -keyout "$1/ca.key" -out "$1/ca.pem" -subj "/CN=test authority" -days 2 2>/dev/null
-  openssl req "${key[@]}" -keyout "$1/key.pem" -out "$1/request.pem" -subj "/CN=localhost" 2>/dev/null
+  openssl req "${key[@]}" -keyout "$1/key.pem" -out "$1/request.pem" -subj "/CN=$name" 2>/dev/null
   openssl x509 -req -in "$1/request.pem" -CA "$1/ca.pem" -CAkey "$1/ca.key" -CAcreateserial -days 2 -out "$1/cert.pem" \
-    -extfile <(echo 'subjectAltName = DNS:localhost') 2>/dev/null
+    -extfile <(echo "subjectAltName = DNS:$name") 2>/dev/null
+}
+
+# Writes a registry's file of users: one, with a password.
+registry_users() { # file user password
+  printf '%s:%s\n' "$2" "$(perl -e 'print crypt($ARGV[0], "\$2b\$05\$" . "a" x 22)' "$3")" >"$1"
 }
 
 # Starts both; sets PLAIN and LISTING (localhost:PORT), and exports what clients need: REGISTRY_CA, SSL_CERT_FILE, DOCKER_CONFIG.
@@ -19,7 +24,7 @@ start_registries() { # folder
   export REGISTRY_CA=$folder/tls/ca.pem SSL_CERT_FILE=$folder/tls/ca.pem DOCKER_CONFIG=$folder/docker
   PLAIN=localhost:$(free_port)
   mkdir -p "$folder"/{plain,listing,docker}
-  printf 'publisher:%s\n' "$(perl -e 'print crypt($ARGV[0], "\$2b\$05\$" . "a" x 22)' "$password")" >"$folder/htpasswd"
+  registry_users "$folder/htpasswd" publisher "$password"
   cat >"$folder/plain.yaml" <<YAML
 version: 0.1
 storage: {filesystem: {rootdirectory: $folder/plain}, delete: {enabled: true}}

@@ -54,3 +54,15 @@ setup_browser() {
   ((EUID == 0)) || die "no Chromium on this machine; as root: apt-get install chromium"
   apt_install chromium
 }
+
+# checkov: finds what manifests leave open. In an environment of its own: it wants many packages in versions of its own.
+setup_checkov() {
+  local pin=checkov==3.3.30
+  if stamped checkov "$pin"; then return 0; fi
+  # Makes sure that there is a module for environments.
+  pip_install PyYAML==6.0.3
+  rm -rf "$TOOLS/checkov"
+  python3 -m venv "$TOOLS/checkov" >&2
+  "$TOOLS/checkov/bin/pip" install --quiet --disable-pip-version-check --no-input "$pin" >&2
+  stamp checkov "$pin"
+}

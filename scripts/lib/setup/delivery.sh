@@ -24,9 +24,9 @@ unpack_locked() { # tool folder
 }
 
 # Builds one Go program as its go.mod and go.sum pin it.
-build_go() { # folder-of-go.mod package output
+build_go() { # folder-of-go.mod package output [flags of the linker]
   need go "install Go 1.25 or newer"
-  (cd "$ROOT/scripts/lib/setup/go/$1" && CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS='-trimpath -buildvcs=false -mod=readonly' go build -ldflags='-s -w' -o "$3" "$2") >&2
+  (cd "$ROOT/scripts/lib/setup/go/$1" && CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS='-trimpath -buildvcs=false -mod=readonly' go build -ldflags="-s -w${4:-}" -o "$3" "$2") >&2
 }
 
 # cosign: signs and verifies. Its two files say that there is no transparency log and no authority to ask.

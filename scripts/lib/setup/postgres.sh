@@ -39,3 +39,12 @@ setup_pgbouncer() {
   if command -v pgbouncer >/dev/null || [[ -x /usr/sbin/pgbouncer ]]; then return 0; fi
   apt_install pgbouncer
 }
+
+# patroni: the manager of a PostgreSQL that survives its machine.
+setup_patroni() {
+  local pin='patroni[etcd3]==4.0.6 psycopg[binary]==3.2.10'
+  if stamped patroni "$pin"; then return 0; fi
+  # shellcheck disable=SC2086  # two packages
+  pip_install $pin
+  stamp patroni "$pin"
+}

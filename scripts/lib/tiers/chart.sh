@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../tier.sh"
 
 main() {
-  "$scripts/setup" bats lint helm
+  "$scripts/setup" bats jq lint helm kubeconform promtool checkov
   export TMPDIR=$WORK
   tap_tests "bats tests/chart" bats --tap tests/chart
 }

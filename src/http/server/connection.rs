@@ -5,7 +5,10 @@ use std::{
     io::{self, IoSlice},
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -49,6 +52,8 @@ pub(super) struct Shared<E> {
     pub limits: HttpLimits,
     pub counters: Arc<Counters>,
     pub on_event: EventSink,
+    /// Asked to stop: answers go on, and tell HTTP/1 clients that they are the last on their connections.
+    pub leaving: AtomicBool,
 }
 
 /// What all requests of one connection share.

@@ -1,6 +1,10 @@
 //! One request: its body within bounds, its answer within time.
 
-use std::{convert::Infallible, io, sync::Arc};
+use std::{
+    convert::Infallible,
+    io,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, combinators::BoxBody};
@@ -41,21 +45,23 @@ where
         let _receiving = (!incoming.is_end_stream()).then(|| client.meter.receiving());
         receive(incoming, limits.body_bytes, deadline).await
     };
-    let response = match received {
+    let mut refused = false;
+    let mut response = match received {
         Ok(body) => {
             parts.extensions.insert(Deadline(deadline));
             client.shared.endpoint.get_response(Request::from_parts(parts, body)).await
         }
         Err(problem) => {
             client.meter.leave_unread();
-            let mut response = refuse(&client.shared.endpoint, parts, problem).await;
-            // The rest of the body stands between this answer and a next request. HTTP/2 resets the one stream instead.
-            if version <= Version::HTTP_11 {
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            response
+            refused = true;
+            refuse(&client.shared.endpoint, parts, problem).await
         }
     };
+    // The rest of a refused body stands between this answer and a next request; and before we go, a client that is told so goes
+    // elsewhere with its next request, which would else meet a connection that closes. HTTP/2 has its own words for both.
+    if (refused || client.shared.leaving.load(Relaxed)) && version <= Version::HTTP_11 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(response.into())
 }
 

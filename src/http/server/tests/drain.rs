@@ -67,6 +67,22 @@ async fn new_connections_are_served_during_the_drain_delay() {
 }
 
 #[tokio::test]
+async fn during_the_drain_delay_an_answer_is_the_last_on_its_connection() {
+    let running = start(HttpLimits { drain_delay: SHORT * 3, ..limits() }).await;
+    let mut stream = running.connect().await;
+    let before = get(&mut stream, "/").await;
+    assert!(!before.says("connection: close"));
+    running.stop.cancel();
+    sleep(SHORT / 5).await;
+    // The client learns it by an answer, and not by a request that meets a closed connection.
+    let last = get(&mut stream, "/").await;
+    assert!(last.says("connection: close"));
+    assert_eq!(last.ok(), "/");
+    assert!(rest(&mut stream).await.is_empty());
+    assert_eq!(running.finish().await, ServeReport { cut: 0 });
+}
+
+#[tokio::test]
 async fn what_is_stuck_is_cut_at_the_drain_limit_and_counted() {
     let running = start(HttpLimits { drain: SHORT, ..limits() }).await;
     let stuck = [enter_gate(&running).await, enter_gate(&running).await];
