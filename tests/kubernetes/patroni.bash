@@ -33,7 +33,7 @@ bootstrap:
     synchronous_mode: true
     postgresql:
       use_pg_rewind: false
-      parameters: {max_connections: 100, fsync: "off", wal_level: replica, unix_socket_directories: "$folder"}
+      parameters: {max_connections: 100, fsync: "off", wal_level: replica}
   initdb: [{encoding: UTF8}, {locale: C.UTF-8}]
 postgresql:
   listen: "$address:5432"
@@ -41,6 +41,7 @@ postgresql:
   data_dir: $folder/data
   bin_dir: $PG_BIN
   pgpass: $folder/pgpass
+  parameters: {unix_socket_directories: "$folder"}
   pg_hba: ["local all all trust", "host all all 10.0.0.0/8 scram-sha-256", "host replication all 10.0.0.0/8 scram-sha-256"]
   authentication:
     superuser: {username: postgres, password: only-for-tests}
@@ -70,6 +71,8 @@ patroni_start() {
   PG_BIN=$TOOLS/stage/postgres-18/bin
   mkdir -p "$CLUSTER/patroni"
   postgres_step_down "$CLUSTER/patroni"
+  # The project's Python may lie below a folder that is closed to others.
+  PG_AS+=("--inh-caps=-all,+dac_read_search" "--ambient-caps=-all,+dac_read_search")
   for number in 1 2 3; do
     patroni_host_make "$number"
     patroni_host_start "$number"

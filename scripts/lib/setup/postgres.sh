@@ -42,9 +42,9 @@ setup_pgbouncer() {
 
 # patroni: the manager of a PostgreSQL that survives its machine.
 setup_patroni() {
-  local pin='patroni[etcd3]==4.0.6 psycopg[binary]==3.2.10'
+  local pin='patroni[etcd3]==4.1.5 psycopg[binary]==3.2.10 ydiff==1.4.2'
   if stamped patroni "$pin"; then return 0; fi
-  # shellcheck disable=SC2086  # two packages
-  pip_install $pin
+  # shellcheck disable=SC2086  # some packages, of which two have no wheel
+  pip_install --no-binary=ydiff,python-etcd $pin
   stamp patroni "$pin"
 }
