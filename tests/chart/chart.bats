@@ -13,12 +13,13 @@ setup() {
   helm lint --strict "$CHART" "${bundled[@]}"
 }
 
-@test "the manual and the schema are those of values.yaml, and a drift is told" {
+@test "the manual, the schema and the manifests are what they are made of, and a drift is told" {
   "$ROOT/scripts/render" --check
   mkdir -p place/chart
   cp -R "$ROOT/scripts" place/
   cp "$ROOT/Cargo.toml" place/
-  cp -RL "$CHART" place/chart/
+  cp -RL "$CHART" "$ROOT/chart/k8s.yaml" place/chart/
+  cp -R "$ROOT/k8s" place/
   ln -s "$ROOT/.tools" place/.tools
   sed -i 's/How many pods serve/How very many pods serve/' place/chart/mini-api/values.yaml
   run place/scripts/render --check
@@ -26,6 +27,14 @@ setup() {
   place/scripts/render
   place/scripts/render --check
   grep -q "How very many" place/chart/mini-api/README.md
+  # So with the manifests, whichever of both was altered.
+  sed -i 's/readOnlyRootFilesystem: true/readOnlyRootFilesystem: false/' place/k8s/api-deployment.yaml
+  run place/scripts/render --check
+  [[ $status == 65 && $output == *"k8s/api-deployment.yaml is not what it is made of"* ]]
+  place/scripts/render
+  sed -i 's/periodSeconds: 10/periodSeconds: 11/' place/chart/mini-api/templates/deployment.yaml
+  run place/scripts/render --check
+  [[ $status == 65 && $output == *"k8s/api-deployment.yaml is not what it is made of"* ]]
 }
 
 @test "values of another type, and words that no value has, are refused by the schema" {
