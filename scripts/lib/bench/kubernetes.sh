@@ -35,7 +35,7 @@ bench_kubernetes() {
 kubernetes_ready() {
   local pod
   say "measuring: container created to ready"
-  for _ in {1..10}; do
+  for _ in {1..7}; do
     pod=$(kubectl get pods --selector app.kubernetes.io/component=api --output name | shuf -n 1)
     kubectl delete "$pod" --wait=false >/dev/null
     # Its successor.
@@ -52,7 +52,7 @@ kubernetes_ready() {
 kubernetes_since_created() { # pod moment
   local id node created
   id=$(kubectl get "$1" --output jsonpath='{.status.containerStatuses[0].containerID}')
-  node=$(kubectl get "$1" --output jsonpath='.spec.nodeName')
+  node=$(kubectl get "$1" --output jsonpath='{.spec.nodeName}')
   created=$(nsenter --target "$(<"$CLUSTER/node-${node#node}.pid")" --mount -- ctr --namespace k8s.io containers info "${id#containerd://}" | jq -r .CreatedAt)
   awk -v from="$(date -d "$created" +%s.%N)" -v to="$2" 'BEGIN { printf "%.3f\n", to - from }'
 }
