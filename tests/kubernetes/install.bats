@@ -40,12 +40,21 @@ teardown() { end_namespace; }
   me "$token"
   helm uninstall mini --wait --timeout 120s
   # Left are the keys and the data, and nothing else of the installation.
-  [[ $(kubectl get all,configmap,secret,pvc,networkpolicy,pdb,serviceaccount --selector app.kubernetes.io/instance=mini --output name | sort) == "$(printf '%s\n' persistentvolumeclaim/data-mini-mini-api-postgres-0 secret/mini-mini-api)" ]]
+  wait_until 60 only_keys_and_data || {
+    left >&2
+    false
+  }
   deploy mini "${ours[@]}" "${bundled[@]}"
   [[ $(kubectl get secret mini-mini-api --output json | jq -c .data) == "$keys" ]]
   at mini
   me "$token"
 }
+
+# Prints what there is of an installation.
+left() { kubectl get all,configmap,secret,pvc,networkpolicy,pdb,serviceaccount --selector app.kubernetes.io/instance=mini --output name | sort; }
+
+# True when that is its Secret and its volume.
+only_keys_and_data() { [[ $(left) == "$(printf '%s\n' persistentvolumeclaim/data-mini-mini-api-postgres-0 secret/mini-mini-api)" ]]; }
 
 @test "two installations in one namespace do not know of one another" {
   local token
@@ -103,5 +112,6 @@ replaced() { ! pods mini '.metadata.name' | grep -qxF "$1"; } # name
   kubectl delete secret registry
   run helm upgrade --install mini "$CHART" --wait --timeout 15s "${ours[@]}" "${bundled[@]}" --set image.pullPolicy=Always
   [[ $status != 0 ]]
-  kubectl get events --output json | jq -e '[.items[].message | select(contains("401") or contains("authentication"))] | length > 0'
+  kubectl get events --output json | jq -e '[.items[] | select(.reason == "FailedToRetrieveImagePullSecret" and (.message | contains("registry")))] | length > 0'
+  [[ $(pods mini '.status.containerStatuses[0].state.waiting.reason' | sort -u) =~ ^(ErrImagePull|ImagePullBackOff) ]]
 }
