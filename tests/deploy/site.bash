@@ -3,6 +3,8 @@
 
 # shellcheck source=tests/refused.bash
 source "$ROOT/tests/refused.bash"
+# shellcheck source=tests/client.bash
+source "$ROOT/tests/client.bash"
 for part in project log network process; do
   # shellcheck source=/dev/null
   source "$ROOT/scripts/lib/$part.sh"
@@ -36,20 +38,6 @@ set_env() { # NAME=VALUE
 end_site() {
   [[ ! ${SITE:-} ]] || (cd "$SITE" && scripts/compose down --volumes --timeout 5 --remove-orphans >/dev/null 2>&1 || true)
 }
-
-# Asks the API; prints the answer, fails for a status of 400 or more.
-ask() { # path curl-words…
-  local path=$1
-  shift
-  curl --silent --show-error --fail-with-body --max-time 10 "$BASE$path" "$@"
-}
-
-register() { ask /auth/register --json "{\"email\":\"$1\",\"password\":\"correct horse battery\"}"; } # email
-
-# Prints a token.
-login() { ask /auth/login --json "{\"email\":\"$1\",\"password\":\"correct horse battery\"}" | jq -er .access_token; } # email
-
-me() { ask /users/me --header "Authorization: Bearer $1"; } # token
 
 # Prints the id of a service's container.
 container() { scripts/compose ps --quiet "$1"; } # service

@@ -3,6 +3,8 @@
 
 # shellcheck source=tests/refused.bash
 source "$ROOT/tests/refused.bash"
+# shellcheck source=tests/client.bash
+source "$ROOT/tests/client.bash"
 for part in project log network process postgres; do
   # shellcheck source=/dev/null
   source "$ROOT/scripts/lib/$part.sh"
@@ -26,6 +28,7 @@ new_namespace() {
   kubectl create namespace "$NAMESPACE" >&2
   kubectl label namespace "$NAMESPACE" pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/enforce-version=latest >&2
   kubectl create secret generic registry --type=kubernetes.io/dockerconfigjson --from-file=.dockerconfigjson="$PULL_SECRET" >&2
+  # shellcheck disable=SC2034  # words of helm's command line, for the tests
   mapfile -t ours < <(image_words "$MINI_API_IMAGE")
   mapfile -t next < <(image_words "$NEXT_IMAGE")
   bundled=(--set postgres.enabled=true --set "postgres.image.repository=${POSTGRES_IMAGE%@*}" --set "postgres.image.digest=${POSTGRES_IMAGE#*@}")
@@ -65,20 +68,6 @@ at() { # release
   BASE=http://$(kubectl get service "$1-mini-api" --output jsonpath='{.spec.clusterIP}')
   wait_until 30 ask /readyz
 }
-
-# Asks the API; prints the answer, fails for a status of 400 or more.
-ask() { # path curl-words…
-  local path=$1
-  shift
-  curl --silent --show-error --fail-with-body --max-time 10 "$BASE$path" "$@"
-}
-
-register() { ask /auth/register --json "{\"email\":\"$1\",\"password\":\"correct horse battery\"}"; } # email
-
-# Prints a token.
-login() { ask /auth/login --json "{\"email\":\"$1\",\"password\":\"correct horse battery\"}" | jq -er .access_token; } # email
-
-me() { ask /users/me --header "Authorization: Bearer $1"; } # token
 
 # Prints something of each pod of the service that is not on its way out, as jq names it.
 pods() { # release path

@@ -53,7 +53,7 @@ deploy_load() { # name command…
   local name=$1 load
   shift
   rm -f stop
-  python3 "$ROOT/tests/deploy/load.py" "127.0.0.1:$API_PORT" /users/me "$TOKEN" 100 stop "$name.json" &
+  python3 "$ROOT/tests/deploy/load.py" "${BASE#http://}" /users/me "$TOKEN" 100 stop "$name.json" &
   load=$!
   "$@" >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2 && die "failed: $*"; }
   touch stop

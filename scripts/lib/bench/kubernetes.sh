@@ -62,26 +62,14 @@ kubernetes_update() {
   local image=$NEXT_IMAGE
   say "measuring: p99 at rest and during a rolling update, in turns"
   for _ in 1 2 3; do
-    kubernetes_load rest sleep 15
-    kubernetes_load update deploy mini "${ours[@]}" "${external[@]}" --set replicaCount=4 --set "image.digest=${image#*@}"
+    deploy_load rest sleep 15
+    deploy_load update deploy mini "${ours[@]}" "${external[@]}" --set replicaCount=4 --set "image.digest=${image#*@}"
     [[ $image == "$NEXT_IMAGE" ]] && image=$MINI_API_IMAGE || image=$NEXT_IMAGE
     say "   $(jq -c . rest.json) at rest, $(jq -c . update.json) during the update"
     # shellcheck disable=SC2016  # jq expands them
     jq -n --slurpfile rest rest.json --slurpfile update update.json '$update[0].p99_ms - $rest[0].p99_ms'
   done >"$WORK/added"
   deploy_line "p99 that a rolling update of 4 replicas adds (100 requests a second)" 20 ms "$WORK/added"
-}
-
-# Asks at a steady rate while a command runs; NAME.json tells what came of it.
-kubernetes_load() { # name command…
-  local name=$1 load
-  shift
-  rm -f stop
-  python3 "$ROOT/tests/deploy/load.py" "${BASE#http://}" /users/me "$TOKEN" 100 stop "$name.json" &
-  load=$!
-  "$@" >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2 && die "failed: $*"; }
-  touch stop
-  wait "$load"
 }
 
 # Requests a second through the Service, with one replica, two and four, in turns.
