@@ -115,3 +115,72 @@ replaced() { ! pods mini '.metadata.name' | grep -qxF "$1"; } # name
   kubectl get events --output json | jq -e '[.items[] | select(.reason == "FailedToRetrieveImagePullSecret" and (.message | contains("registry")))] | length > 0'
   [[ $(pods mini '.status.containerStatuses[0].state.waiting.reason' | sort -u) =~ ^(ErrImagePull|ImagePullBackOff) ]]
 }
+
+@test "the API server takes every value of the chart as it is written, and what Prometheus' operator adds as well" {
+  kubectl apply --server-side --filename "$ROOT/.tools/crds" >&2
+  kubectl wait --for=condition=Established --timeout=30s customresourcedefinition/servicemonitors.monitoring.coreos.com customresourcedefinition/prometheusrules.monitoring.coreos.com
+  helm template mini "$CHART" "${ours[@]}" --set database.host=db.test --set database.existingSecret=mini-database --values "$ROOT/tests/chart/everything.yaml" >everything.yaml
+  kubectl apply --server-side --dry-run=server --validate=strict --filename everything.yaml --output name >taken
+  [[ $(grep -c '^kind: ' everything.yaml) == "$(wc -l <taken)" ]]
+  for kind in ingress horizontalpodautoscaler networkpolicy poddisruptionbudget servicemonitor prometheusrule; do grep "^$kind" taken; done
+  # A word that nobody knows would have been refused.
+  sed 's/scrapeTimeout:\|interval:/intervall:/' everything.yaml >misspelled.yaml
+  run kubectl apply --server-side --dry-run=server --validate=strict --filename misspelled.yaml
+  [[ $status != 0 && $output == *intervall* ]]
+}
+
+@test "behind an Ingress the throttle knows clients by their own addresses, if the controller's pods are trusted" {
+  deploy mini "${ours[@]}" "${bundled[@]}" --set replicaCount=1 --set settings.LOGIN_LIMIT_NETWORK=3/3600
+  at mini
+  register ada@example.org
+  proxied
+  # As long as nobody is trusted, all clients are one.
+  three_failures
+  run other_client
+  [[ $output == 429 ]]
+  deploy mini "${ours[@]}" "${bundled[@]}" --set replicaCount=1 --set settings.LOGIN_LIMIT_NETWORK=3/3600 --set 'trustedProxies[0]=10.244.0.0/16'
+  wait_until 30 ask /readyz
+  three_failures
+  [[ $(other_client) == 200 ]]
+}
+
+# Puts the proxy that controllers of Ingress are made of before the service, in a pod as theirs: BASE.
+proxied() {
+  printf '%s\n' 'defaults' '  mode http' '  timeout connect 5s' '  timeout client 30s' '  timeout server 30s' '  option forwardfor' \
+    'frontend all' '  bind :8080' "  default_backend service" 'backend service' "  server service mini-mini-api:80" >haproxy.cfg
+  kubectl create configmap proxy --from-file=haproxy.cfg
+  kubectl apply --filename - <<YAML
+apiVersion: v1
+kind: Pod
+metadata: {name: proxy}
+spec:
+  imagePullSecrets: [{name: registry}]
+  nodeSelector: {kubernetes.io/hostname: node1}
+  securityContext: {runAsNonRoot: true, runAsUser: 99, seccompProfile: {type: RuntimeDefault}}
+  containers:
+    - name: haproxy
+      image: $HAPROXY_IMAGE
+      securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+      volumeMounts: [{name: configuration, mountPath: /usr/local/etc/haproxy}]
+  volumes: [{name: configuration, configMap: {name: proxy}}]
+YAML
+  kubectl wait --for=condition=Ready pod/proxy --timeout=60s
+  BASE=http://$(kubectl get pod proxy --output jsonpath='{.status.podIP}'):8080
+  wait_until 30 ask /readyz
+}
+
+# One client is wrong until it is told to come later, whatever it says of where it comes from.
+three_failures() {
+  local n code
+  for n in 1 2 3 4; do
+    code=$(curl --silent --output /dev/null --write-out '%{http_code}' --header "X-Forwarded-For: 192.0.2.$n" \
+      --json '{"email":"nobody@example.org","password":"wrong horse battery"}' "$BASE/auth/login")
+  done
+  [[ $code == 429 ]]
+}
+
+# Logs in from another address; prints the status.
+other_client() {
+  curl --silent --output /dev/null --write-out '%{http_code}' --interface 10.250.0.11 \
+    --json '{"email":"ada@example.org","password":"correct horse battery"}' "$BASE/auth/login"
+}

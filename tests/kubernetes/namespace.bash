@@ -18,6 +18,7 @@ image_words() { # reference
 }
 
 # Makes the namespace and goes there: kubectl and helm take it for theirs. Each test has a folder of its own, too.
+# shellcheck disable=SC2034  # words of helm's command line, for the tests
 new_namespace() {
   NAMESPACE=test-$(basename "$BATS_TEST_FILENAME" .bats)-$BATS_TEST_NUMBER
   cd "$BATS_TEST_TMPDIR" || return
@@ -28,7 +29,6 @@ new_namespace() {
   kubectl create namespace "$NAMESPACE" >&2
   kubectl label namespace "$NAMESPACE" pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/enforce-version=latest >&2
   kubectl create secret generic registry --type=kubernetes.io/dockerconfigjson --from-file=.dockerconfigjson="$PULL_SECRET" >&2
-  # shellcheck disable=SC2034  # words of helm's command line, for the tests
   mapfile -t ours < <(image_words "$MINI_API_IMAGE")
   mapfile -t next < <(image_words "$NEXT_IMAGE")
   bundled=(--set postgres.enabled=true --set "postgres.image.repository=${POSTGRES_IMAGE%@*}" --set "postgres.image.digest=${POSTGRES_IMAGE#*@}")

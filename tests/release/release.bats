@@ -83,6 +83,20 @@ nothing_came_out() {
   nothing_came_out
 }
 
+@test "a release for one platform is an index of that one, and says so; one that was built for it is not taken for both" {
+  local image
+  own_place
+  commit_place place "For one platform"
+  image=$(release 1.0.0-rc.1 --begin --platform linux/amd64)
+  image=${image%:*@*}@${image#*@}
+  [[ $(oras manifest fetch "$image" | jq -r '.manifests[].platform | "\(.os)/\(.architecture)"') == linux/amd64 ]]
+  "$ROOT/policy/admit" "$image"
+  attested "$image" slsaprovenance1 | jq -e '.predicate.buildDefinition.externalParameters.platforms == ["linux/amd64"]'
+  image=$(release 1.0.0-rc.2)
+  [[ $(oras manifest fetch "${image%:*@*}@${image#*@}" | jq '.manifests | length') == 2 ]]
+  refused 64 "--platform is linux/amd64, linux/arm64" release 1.0.0-rc.3 --platform linux/riscv64
+}
+
 @test "builds of another commit are not taken for this one's" {
   local commit
   release 1.0.0-rc.1 --begin

@@ -15,6 +15,7 @@ make_copy() {
   for tool in postgres venv; do
     if [[ -e $ROOT/.tools/$tool ]]; then ln -s "$ROOT/.tools/$tool" "$COPY/.tools/$tool"; fi
   done
+  if [[ -e $ROOT/.tools/bin/jq ]]; then install -D --target-directory="$COPY/.tools/bin" "$ROOT/.tools/bin/jq"; fi
   printf '#!/bin/sh\nexec install -D "%s" "%s/target/debug/mini-api"\n' "$BINARY" "$COPY" >"$COPY/stub/cargo"
   chmod 0755 "$COPY/stub/cargo"
   PATH=$COPY/stub:$PATH

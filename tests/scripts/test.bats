@@ -13,6 +13,12 @@ tier() { # name body
   printf '#!/usr/bin/env bash\nsource "$(dirname "${BASH_SOURCE[0]}")/../tier.sh"\n%s\n' "$2" >"$COPY/scripts/lib/tiers/$1.sh"
 }
 
+# Makes two tiers of the copy run beside the others: one such tier is all the project has.
+two_beside() {
+  sed -i 's/^beside=(reproduce)$/beside=(reproduce fuzz)/; /^first=/s/ fuzz / /' "$COPY/scripts/test"
+  grep -qx 'beside=(reproduce fuzz)' "$COPY/scripts/test"
+}
+
 @test "the last line sums what the tiers counted" {
   tier unit 'count passed 3'
   tier lint 'check "yes" true'
@@ -86,6 +92,7 @@ tier() { # name body
 }
 
 @test "tiers that compile for minutes run beside the others, one after another, and count" {
+  two_beside
   tier unit 'count passed 1; touch "$ROOT/early"'
   # Each waits for the other, so that neither would end alone.
   tier postgres 'touch "$ROOT/before"; check "meets" wait_until 150 test -e "$ROOT/beside"'
@@ -114,6 +121,7 @@ tier() { # name body
 }
 
 @test "what runs beside and ends without a word is a failure, and the others' results are told" {
+  two_beside
   tier postgres 'count passed 3; wait_until 150 test -e "$ROOT/gone"'
   # The shell that would begin the next is killed with it.
   tier reproduce 'touch "$ROOT/gone"; kill -KILL "$PPID"; sleep 300'
@@ -123,6 +131,7 @@ tier() { # name body
 }
 
 @test "an interrupted test stops what runs beside, and begins nothing more" {
+  two_beside
   tier postgres 'sleep 300 & wait'
   tier reproduce 'sleep 300 & echo "$WORK" >"$ROOT/work"; wait'
   tier fuzz 'touch "$ROOT/begun"'

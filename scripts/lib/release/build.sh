@@ -12,6 +12,11 @@ build_open() {
   exec 6>"$BUILDS/lock"
   flock --nonblock 6 || say "   another release of this commit is at work: waiting for two hours at most"
   flock --timeout 7200 6 || fail 75 "another release of this commit has been at work for two hours: try again"
+  # What was built for other processors is of no use here.
+  local place
+  for place in here there; do
+    if [[ -d $BUILDS/$place && $(build_architectures "$place") != "${ARCHITECTURES[*]}" ]]; then build_remove; fi
+  done
   [[ -d $BUILDS/here && -s $BUILDS/made.json ]] || journal_forget build
   [[ -d $BUILDS/there ]] || journal_forget rebuild
 }
@@ -51,7 +56,7 @@ build_here() {
   [[ ! -d $BUILDS/here || ! -s $BUILDS/made.json ]] || return 0
   began=$(trust_now)
   rm -rf "$BUILDS/here" "$BUILDS/made.json"
-  build_plainly "$ROOT/scripts/build-image" --arch all --out "$BUILDS/here" >/dev/null
+  build_plainly "$ROOT/scripts/build-image" --arch "$(build_arch)" --index --out "$BUILDS/here" >/dev/null
   jq -n --arg began "$began" --arg ended "$(trust_now)" --arg rust "$(rustc --version)" --arg zig "$(python3 -m ziglang version 2>/dev/null || echo none)" \
     --arg auditable "$(awk '/cargo-auditable/ { print $2; exit }' "$TOOLS/cargo/.crates.toml" 2>/dev/null || true)" \
     --argjson configs "$(build_configs | jq -Rn '[inputs]')" \
@@ -73,7 +78,7 @@ build_there() {
   done
   shared=$BUILDS/place/of/another/name
   env CARGO_HOME="$BUILDS/cargo" cargo fetch --quiet --locked --manifest-path "$shared/Cargo.toml"
-  build_plainly CARGO_HOME="$BUILDS/cargo" "$shared/scripts/build-image" --arch all --out "$BUILDS/there" >/dev/null
+  build_plainly CARGO_HOME="$BUILDS/cargo" "$shared/scripts/build-image" --arch "$(build_arch)" --index --out "$BUILDS/there" >/dev/null
 }
 
 # Fails with 65 and says where they differ, unless both builds are the same, byte for byte; sets DIGEST.
@@ -81,7 +86,7 @@ build_compare() {
   local architecture here there label
   DIGEST=$(build_digest here)
   label=$(build_labels here) || label=
-  [[ $label == "$COMMIT"$'\n'"$COMMIT" ]] || {
+  [[ $label && $(sort -u <<<"$label") == "$COMMIT" ]] || {
     build_remove
     fail 65 "what lies in $BUILDS is not of commit $COMMIT; it was removed: begin again with --resume"
   }
@@ -90,7 +95,7 @@ build_compare() {
     return
   fi
   say "   the image built here is $DIGEST, the one built elsewhere $(build_digest there)"
-  for architecture in amd64 arm64; do
+  for architecture in "${ARCHITECTURES[@]}"; do
     here=$(build_binary here "$architecture" | sha256sum | cut -c 1-64) there=$(build_binary there "$architecture" | sha256sum | cut -c 1-64)
     if [[ $here == "$there" ]]; then
       say "   the binary for $architecture is the same"
@@ -140,6 +145,22 @@ build_crates_verify() {
 
 # Prints the digest of a build: of the index over its architectures.
 build_digest() { jq -r '.manifests[0].digest' "$BUILDS/$1/index.json"; } # here|there
+
+# Prints how scripts/build-image calls what is to be built.
+build_arch() {
+  case ${ARCHITECTURES[*]} in
+    amd64) echo x86_64 ;;
+    arm64) echo aarch64 ;;
+    *) echo all ;;
+  esac
+}
+
+# Prints the processors that a build is for.
+build_architectures() { # here|there
+  local index
+  index=$(build_digest "$1")
+  jq -r '[.manifests[].platform.architecture] | join(" ")' "$BUILDS/$1/blobs/sha256/${index#sha256:}"
+}
 
 # Prints "PLATFORM DIGEST" of each image in the index.
 build_platforms() {

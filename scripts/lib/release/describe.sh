@@ -21,12 +21,14 @@ describe() {
 
 # Gathers what is known: what cargo says, the checksums, what the binaries recorded.
 describe_inputs() { # folder
-  local architecture
+  local architecture platforms=()
   mkdir -p "$1/inputs"
-  cargo metadata --locked --format-version 1 --manifest-path "$ROOT/Cargo.toml" --filter-platform x86_64-unknown-linux-musl \
-    --filter-platform aarch64-unknown-linux-musl >"$1/inputs/metadata"
+  for architecture in "${ARCHITECTURES[@]}"; do
+    [[ $architecture == amd64 ]] && platforms+=(--filter-platform x86_64-unknown-linux-musl) || platforms+=(--filter-platform aarch64-unknown-linux-musl)
+  done
+  cargo metadata --locked --format-version 1 --manifest-path "$ROOT/Cargo.toml" "${platforms[@]}" >"$1/inputs/metadata"
   build_locked | jq -Rn '[inputs / "\t" | {key: "\(.[0]) \(.[1])", value: .[2]}] | from_entries' >"$1/inputs/checksums"
-  for architecture in amd64 arm64; do
+  for architecture in "${ARCHITECTURES[@]}"; do
     build_binary here "$architecture" >"$1/inputs/binary"
     python3 "$ROOT/scripts/lib/release/recorded.py" "$1/inputs/binary" >"$1/inputs/recorded.$architecture" ||
       fail 65 "the binary for $architecture does not say what it is made of: build it with cargo auditable"
@@ -59,10 +61,10 @@ describe_provenance() {
   jq -nS --arg source "$(project_value repository)" --arg commit "$COMMIT" --arg version "$VERSION" --arg repository "$IMAGES" \
     --arg epoch "$(project_epoch)" --arg id "$(<"$RELEASE/id")" --arg ended "$(trust_now)" --argjson made "$(<"$BUILDS/made.json")" \
     --arg lock "$(trust_hash "$ROOT/Cargo.lock")" --arg digest "${DIGEST#sha256:}" --argjson advisories "$(<"$RELEASE/advisories.json")" \
-    --arg key "$KEY_ID" --argjson crates "$(build_locked | jq -Rnc '[inputs / "\t" | {uri: "pkg:cargo/\(.[0])@\(.[1])", digest: {sha256: .[2]}}]')" '{
+    --arg key "$KEY_ID" --arg architectures "${ARCHITECTURES[*]}" --argjson crates "$(build_locked | jq -Rnc '[inputs / "\t" | {uri: "pkg:cargo/\(.[0])@\(.[1])", digest: {sha256: .[2]}}]')" '{
     buildDefinition: {
       buildType: "\($source)/release/v1",
-      externalParameters: {source: "git+\($source)", commit: $commit, version: $version, repository: $repository},
+      externalParameters: {source: "git+\($source)", commit: $commit, version: $version, repository: $repository, platforms: ($architectures | split(" ") | map("linux/\(.)"))},
       internalParameters: {rustc: $made.rust, zig: $made.zig, "cargo-auditable": $made.auditable, "SHA-256 of the configurations of cargo outside of the commit": $made.configs,
         SOURCE_DATE_EPOCH: ($epoch | tonumber), built: {from: $made.began, until: $made.ended}, advisories: $advisories},
       resolvedDependencies: ([{uri: "git+\($source)@\($commit)", digest: {gitCommit: $commit}}, {uri: "Cargo.lock", digest: {sha256: $lock}}] + $crates)},

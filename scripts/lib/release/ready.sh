@@ -14,6 +14,16 @@ ready_version() { # version
     fail 65 "Cargo.toml is at version $(project_value version), which is no $VERSION: alter one of them"
 }
 
+# Sets ARCHITECTURES, in the order of the index.
+ready_platforms() { # platforms-with-commas
+  local architecture
+  [[ $1 =~ ^linux/(amd64|arm64)(,linux/(amd64|arm64))?$ ]] || misuse "the platforms '$1' are not known: --platform is linux/amd64, linux/arm64, or linux/amd64,linux/arm64"
+  ARCHITECTURES=()
+  for architecture in amd64 arm64; do
+    if [[ ,$1, == *",linux/$architecture,"* ]]; then ARCHITECTURES+=("$architecture"); fi
+  done
+}
+
 # Sets BASE, the repository of the releases and of the register, and IMAGES, where images of this channel lie.
 ready_repository() { # repository
   reference_parse "$1" repository || fail 65 "the repository $1 is refused: $REF_WHY"

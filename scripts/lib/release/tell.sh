@@ -120,7 +120,7 @@ tell_changelog() {
 # Says what would be done.
 tell_plan() {
   say "release $VERSION may be made; nothing was built or written. It would:"
-  say "   build $COMMIT twice for linux/amd64 and linux/arm64, and compare"
+  say "   build $COMMIT twice for $(printf 'linux/%s\n' "${ARCHITECTURES[@]}" | paste -sd '&' | sed 's/&/ and /'), and compare"
   say "   push the image to $IMAGES by digest, sign it and its images with key $KEY_ID"
   say "   attest SPDX, CycloneDX and SLSA provenance, and verify all of it from outside"
   say "   append to the register of $BASE, and name the digest $VERSION"

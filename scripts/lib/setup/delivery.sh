@@ -7,19 +7,23 @@ locked() { # tool column(2 suite, 3 version, 4 SHA-256)
   awk -v tool="$1" -v column="$2" '$1 == tool { print $column; exit }' "$ROOT/scripts/lib/setup/tools.lock"
 }
 
-# Downloads a locked Debian package and unpacks it into a folder. Fails when the archive no longer has it.
-unpack_locked() { # tool folder
-  local tool=$1 version suite work=$2.apt package
-  suite=$(locked "$tool" 2) version=$(locked "$tool" 3)
-  rm -rf "$work" "$2"
-  mkdir -p "$work" "$2"
-  debian_apt "$work" "$suite" -qq update >&2
-  (cd "$work" && debian_apt "$work" "$suite" -qq download "$tool=$version") >&2 || return 1
+# Downloads locked Debian packages of one suite and unpacks them into a folder. Fails when the archive no longer has one.
+unpack_locked() { # folder package…
+  local folder=$1 work=$1.apt suite package wanted=() file
+  shift
   # The lock has the hashes of amd64; elsewhere the tool is built.
   [[ $(dpkg --print-architecture) == amd64 ]] || return 1
-  package=$(find "$work" -maxdepth 1 -name '*.deb' -print -quit)
-  sha256sum --quiet --check <<<"$(locked "$tool" 4)  $package" >&2 || die "the package $tool $version is not the one in tools.lock"
-  dpkg-deb -x "$package" "$2"
+  suite=$(locked "$1" 2)
+  for package in "$@"; do wanted+=("$package=$(locked "$package" 3)"); done
+  rm -rf "$work" "$folder"
+  mkdir -p "$work" "$folder"
+  debian_apt "$work" "$suite" -qq update >&2
+  (cd "$work" && debian_apt "$work" "$suite" -qq download "${wanted[@]}") >&2 || return 1
+  for package in "$@"; do
+    file=$(find "$work" -maxdepth 1 -name "${package}_*.deb" -print -quit)
+    sha256sum --quiet --check <<<"$(locked "$package" 4)  $file" >&2 || die "the package $package $(locked "$package" 3) is not the one in tools.lock"
+    dpkg-deb -x "$file" "$folder"
+  done
   rm -rf "$work"
 }
 
@@ -35,7 +39,7 @@ setup_cosign() {
   pin="cosign $(locked cosign 3)"
   if stamped cosign "$pin"; then return 0; fi
   need openssl "install openssl"
-  if unpack_locked cosign "$new" && "$new/usr/bin/cosign" version >/dev/null 2>&1; then
+  if unpack_locked "$new" cosign && "$new/usr/bin/cosign" version >/dev/null 2>&1; then
     mv "$new/usr/bin/cosign" "$new/cosign"
   else
     say "the locked package of cosign is not to be had or does not run here: building it (some minutes)"
@@ -56,15 +60,52 @@ setup_registry() {
   local pin
   pin="docker-registry $(locked docker-registry 3)"
   if stamped registry "$pin"; then return 0; fi
-  unpack_locked docker-registry "$TOOLS/registry" || die "Debian has docker-registry $(locked docker-registry 3) no more: lock the newer one in tools.lock"
+  unpack_locked "$TOOLS/registry" docker-registry || die "Debian has docker-registry $(locked docker-registry 3) no more: lock the newer one in tools.lock"
   mkdir -p "$TOOLS/bin"
   ln -sfn ../registry/usr/bin/docker-registry "$TOOLS/bin/docker-registry"
   stamp registry "$pin"
 }
 
-# oras: copies images with what refers to them. referrers: a registry that lists referrers itself.
+# oras: copies images with what refers to them. crane: looks at them and alters them. conftest: asks policies in Rego. referrers: a
+# registry that lists referrers itself.
 setup_oras() { setup_go oras oras.land/oras/cmd/oras; }
+setup_crane() { setup_go crane github.com/google/go-containerregistry/cmd/crane; }
+setup_conftest() { setup_go conftest github.com/open-policy-agent/conftest; }
 setup_referrers() { setup_go referrers .; }
+
+# skopeo: copies images from one kind of place to another.
+setup_skopeo() { setup_unpacked skopeo libgpgme11 libassuan0 libdevmapper1.02.1; }
+
+# Unpacks a locked Debian program with the libraries it wants, below .tools, where the machine's own need not be the same. Where it
+# is not to be had the machine's own program serves.
+setup_unpacked() { # program library-package…
+  local program=$1 package pin='' new=$TOOLS/$1.new loader
+  for package in "$@"; do pin+="$package $(locked "$package" 3) "; done
+  if stamped "$program" "$pin"; then return 0; fi
+  rm -rf "$new"
+  if ! unpack_locked "$new/unpacked" "$@"; then
+    rm -rf "$new"
+    if ! command -v "$program" >/dev/null; then apt_install "$program"; fi
+    say "what tools.lock names for $program is not to be had here: the machine's own $program serves"
+    return
+  fi
+  mkdir -p "$new/libraries" "$TOOLS/bin"
+  find "$new/unpacked" -name '*.so*' -path '*/lib/x86_64-linux-gnu/*' -not -path '*/gconv/*' -exec mv {} "$new/libraries/" \;
+  mv "$new/unpacked/usr/bin/$program" "$new/"
+  rm -rf "$new/unpacked" "${TOOLS:?}/$program"
+  mv "$new" "$TOOLS/$program"
+  # The loader is asked by name: a variable for it would reach what the program itself starts.
+  loader=$TOOLS/$program/libraries/ld-linux-x86-64.so.2
+  [[ -e $loader ]] || loader=/lib64/ld-linux-x86-64.so.2
+  cat >"$TOOLS/bin/$program.new" <<SH
+#!/bin/sh
+exec '$loader' --argv0 "\$0" --library-path '$TOOLS/$program/libraries' '$TOOLS/$program/$program' "\$@"
+SH
+  chmod 0755 "$TOOLS/bin/$program.new"
+  "$TOOLS/bin/$program.new" --version >&2 || die "$program does not run on this machine"
+  mv "$TOOLS/bin/$program.new" "$TOOLS/bin/$program"
+  stamp "$program" "$pin"
+}
 
 # actionlint: checks the workflows in .github.
 setup_actionlint() { setup_go actionlint github.com/rhysd/actionlint/cmd/actionlint; }

@@ -6,7 +6,7 @@ setup_docker() {
   local pin='trixie 2'
   if stamped docker "$pin"; then return 0; fi
   ((EUID == 0)) || die "the Docker Engine needs root"
-  apt_install runc iptables iproute2 mmdebstrap skopeo
+  apt_install runc iptables iproute2 mmdebstrap
   local work=$TOOLS/docker.new plugin
   rm -rf "$work"
   mkdir -p "$work"/{debs,unpacked,bin,cli-plugins,config}

@@ -51,6 +51,21 @@ setup_kubeconform() {
   stamp kubeconform "$pin"
 }
 
+# crds: what Prometheus' operator adds to a cluster's API for those who are watched, as its own module has it.
+setup_crds() {
+  local sources=$ROOT/scripts/lib/setup/go/prometheus-crds pin new=$TOOLS/crds.new module name
+  pin=$(sha256sum <"$sources/go.sum" | cut -d ' ' -f 1)
+  if stamped crds "$pin"; then return 0; fi
+  need go "install Go 1.25 or newer"
+  module=$(cd "$sources" && GOFLAGS=-mod=readonly GOTOOLCHAIN=local go mod download -json github.com/prometheus-operator/prometheus-operator | jq -r .Dir)
+  rm -rf "$new"
+  mkdir -p "$new"
+  for name in servicemonitors prometheusrules; do install -m 0644 "$module/example/prometheus-operator-crd/monitoring.coreos.com_$name.yaml" "$new/$name.yaml"; done
+  rm -rf "$TOOLS/crds"
+  mv "$new" "$TOOLS/crds"
+  stamp crds "$pin"
+}
+
 # promtool: reads Prometheus' rules as Prometheus does.
 setup_promtool() {
   local pin new=$TOOLS/promtool.new

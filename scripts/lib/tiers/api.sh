@@ -7,6 +7,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/../tier.sh"
 
 main() {
   "$scripts/setup" rust postgres jq curl
+  # Where the tier postgres comes as well, this one takes the newest major version off its hands.
+  if [[ " ${ASKED:-} " == *" postgres "* ]]; then
+    "$scripts/setup" postgres-matrix
+    PG_BIN=$(cd "$TOOLS/postgres-18/bin" && pwd -P)
+  fi
   test_cluster cluster
   say "   on $("$PG_BIN/postgres" --version)"
   # Most of the time they wait. Those that need root are a tier of their own.

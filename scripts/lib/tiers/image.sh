@@ -132,7 +132,7 @@ refuses_to_start_bare() {
 
 main() {
   ((EUID == 0)) || die "this tier needs root: a Docker Engine is started"
-  "$scripts/setup" rust musl postgres jq docker
+  "$scripts/setup" rust musl postgres jq docker skopeo
   PG_BIN=$(postgres_find)
   local password
   password=$(random_hex 16)

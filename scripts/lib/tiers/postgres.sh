@@ -8,7 +8,7 @@ main() {
   local major majors=(14 18)
   if [[ $FULL ]]; then
     majors=(14 15 16 17 18)
-  elif [[ " ${ASKED:-} " == *" api "* && $(postgres_major "$(postgres_find)") == 18 ]]; then
+  elif [[ " ${ASKED:-} " == *" api "* ]]; then
     say "   PostgreSQL 18 is what the tier api ran on"
     majors=(14)
   fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# reproduce: the image itself, for both architectures, built twice in two folders, compared byte by byte, and released.
+# reproduce: the image itself (--full: for both platforms), built twice in two folders, compared byte by byte, and released.
 # shellcheck source=scripts/lib/tier.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../tier.sh"
 
