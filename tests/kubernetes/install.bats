@@ -173,7 +173,7 @@ YAML
 three_failures() {
   local n code
   for n in 1 2 3 4; do
-    code=$(curl --silent --output /dev/null --write-out '%{http_code}' --header "X-Forwarded-For: 192.0.2.$n" \
+    code=$(curl --silent --output /dev/null --write-out '%{http_code}' --header "X-Forwarded-For: 192.0.2.$n" --interface 10.250.0.21 \
       --json '{"email":"nobody@example.org","password":"wrong horse battery"}' "$BASE/auth/login")
   done
   [[ $code == 429 ]]
@@ -181,6 +181,6 @@ three_failures() {
 
 # Logs in from another address; prints the status.
 other_client() {
-  curl --silent --output /dev/null --write-out '%{http_code}' --interface 10.250.0.11 \
+  curl --silent --output /dev/null --write-out '%{http_code}' --interface 10.250.0.22 \
     --json '{"email":"ada@example.org","password":"correct horse battery"}' "$BASE/auth/login"
 }
