@@ -15,7 +15,7 @@ tier() { # name body
 
 # Makes two tiers of the copy run beside the others: one such tier is all the project has.
 two_beside() {
-  sed -i 's/^beside=(reproduce)$/beside=(reproduce fuzz)/; /^first=/s/ fuzz / /' "$COPY/scripts/test"
+  sed -i 's/^beside=(reproduce)$/beside=(reproduce fuzz)/; /^order=/s/ fuzz / /' "$COPY/scripts/test"
   grep -qx 'beside=(reproduce fuzz)' "$COPY/scripts/test"
 }
 
@@ -101,7 +101,7 @@ two_beside() {
   run "$COPY/scripts/test" fuzz reproduce unit postgres
   [ "$status" -eq 1 ]
   [ "${lines[-1]}" = "5 passed, 1 failed" ]
-  [[ $output == *"<< postgres"*">> reproduce"*"ok      low"*">> fuzz"*"| because"* ]]
+  [[ $output == *">> reproduce"*"reproduce    ok      low"*">> fuzz"*"fuzz            | because"* ]]
   # Alone they are tiers like any other.
   touch "$COPY/before"
   run "$COPY/scripts/test" unit
@@ -109,6 +109,18 @@ two_beside() {
   tier fuzz 'check "loud" test "$(nice)" = 0'
   run "$COPY/scripts/test" fuzz
   [ "${lines[-1]}" = "1 passed, 0 failed" ]
+}
+
+@test "tiers that wait run two at a time, every line says whose it is, and the table has them all" {
+  # The first two wait for one another, so that neither would end alone; the third finds both gone on.
+  tier postgres 'touch "$ROOT/one"; check "meets" wait_until 150 test -e "$ROOT/two"'
+  tier rollout 'touch "$ROOT/two"; check "meets" wait_until 150 test -e "$ROOT/one"'
+  tier root '[[ -e $ROOT/one && -e $ROOT/two ]]; check "no" sh -c "echo because; exit 3"'
+  run "$COPY/scripts/test" postgres rollout root
+  [ "$status" -eq 1 ]
+  [ "${lines[-1]}" = "2 passed, 1 failed" ]
+  [[ $output == *"postgres     ok      meets"* && $output == *"rollout      ok      meets"* && $output == *"root            | because"* ]]
+  [[ $output == *"tier       result"*"postgres   passed"*"rollout    passed"*"root       FAILED"* ]]
 }
 
 @test "what compiles into the same folder is through before anything runs beside, whatever the order asked for" {
