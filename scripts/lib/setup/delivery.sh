@@ -21,8 +21,8 @@ unpack_locked() { # folder package…
   (cd "$work" && debian_apt "$work" "$suite" -qq download "${wanted[@]}") >&2 || return 1
   for package in "$@"; do
     file=$(find "$work" -maxdepth 1 -name "${package}_*.deb" -print -quit)
-    sha256sum --quiet --check <<<"$(locked "$package" 4)  $file" >&2 || die "the package $package $(locked "$package" 3) is not the one in tools.lock"
-    dpkg-deb -x "$file" "$folder"
+    sha256sum --quiet --check <<<"$(locked "$package" 4)  $file" >&2 || fail 65 "the package $package $(locked "$package" 3) is not the one in tools.lock"
+    dpkg-deb -x "$file" "$folder" || return 1
   done
   rm -rf "$work"
 }
@@ -55,6 +55,21 @@ setup_cosign() {
   stamp cosign "$pin"
 }
 
+# pkcs11: a cosign that knows keys in tokens, in the place of the other, and a token in software to try it on.
+setup_pkcs11() {
+  local pin folder=$ROOT/scripts/lib/setup/go/cosign new=$TOOLS/cosign-pkcs11
+  setup_cosign
+  pin=$(cat "$folder"/go.{mod,sum} | sha256sum | cut -d ' ' -f 1)
+  if stamped pkcs11 "$pin"; then return 0; fi
+  need go "install Go 1.25 or newer"
+  apt_install softhsm2 gcc libc6-dev
+  say "building a cosign that knows PKCS#11 (some minutes)"
+  (cd "$folder" && CGO_ENABLED=1 GOTOOLCHAIN=local GOFLAGS='-trimpath -buildvcs=false -mod=readonly' \
+    go build -tags pkcs11key -ldflags='-s -w' -o "$new" github.com/sigstore/cosign/v3/cmd/cosign) >&2
+  ln -sfn ../cosign-pkcs11 "$TOOLS/bin/cosign"
+  stamp pkcs11 "$pin"
+}
+
 # registry: what the image registry:2 runs.
 setup_registry() {
   local pin
@@ -79,14 +94,19 @@ setup_skopeo() { setup_unpacked skopeo libgpgme11 libassuan0 libdevmapper1.02.1;
 # Unpacks a locked Debian program with the libraries it wants, below .tools, where the machine's own need not be the same. Where it
 # is not to be had the machine's own program serves.
 setup_unpacked() { # program library-package…
-  local program=$1 package pin='' new=$TOOLS/$1.new loader
+  local program=$1 package pin='' new=$TOOLS/$1.new loader code=0
   for package in "$@"; do pin+="$package $(locked "$package" 3) "; done
   if stamped "$program" "$pin"; then return 0; fi
   rm -rf "$new"
-  if ! unpack_locked "$new/unpacked" "$@"; then
+  # In a subshell: a machine without Debian's archive ends in it.
+  (unpack_locked "$new/unpacked" "$@") || code=$?
+  ((code != 65)) || exit 65
+  if ((code != 0)); then
     rm -rf "$new"
     if ! command -v "$program" >/dev/null; then apt_install "$program"; fi
     say "what tools.lock names for $program is not to be had here: the machine's own $program serves"
+    # Not asked for again until the lock names another.
+    stamp "$program" "$pin"
     return
   fi
   mkdir -p "$new/libraries" "$TOOLS/bin"
