@@ -43,6 +43,32 @@ installed() { # words…
   # The service itself did not migrate.
   [[ $(kubectl get configmap mini-mini-api --output jsonpath='{.data.MIGRATE_ON_START}') == false ]]
   helm test mini
+  helm uninstall mini --wait --timeout 60s
+  wait_until 60 only_keys || {
+    left >&2
+    false
+  }
+}
+
+# Prints what there is of an installation; true when that is its Secret alone.
+left() { kubectl get all,configmap,secret,pvc,networkpolicy,pdb,serviceaccount --selector app.kubernetes.io/instance=mini --output name | sort; }
+only_keys() { [[ $(left) == secret/mini-mini-api ]]; }
+
+@test "a Secret or an authority that is not there is named in an event, and nothing begins" {
+  nothing_begins 'secret "nobody" not found' --set database.existingSecret=nobody
+  nothing_begins 'configmap "nobody" not found' --set database.ca.configMap=nobody
+}
+
+# Installs in vain, and looks for words in the events.
+nothing_begins() { # words words-of-helm…
+  local words=$1
+  shift
+  run helm upgrade --install mini "$CHART" --timeout 30s "${ours[@]}" "${external[@]}" --set database.migrate.deadline=10 "$@"
+  [[ $status != 0 ]]
+  kubectl get events --output json | jq -r '.items[] | select(.reason == "FailedMount").message' | grep -F "$words"
+  [[ ! $(kubectl get deployment --output name) ]]
+  helm uninstall mini
+  kubectl delete job --all
 }
 
 @test "an authority that is another's, a wrong password and a host that is not there are each one sentence of the Job's" {
@@ -124,13 +150,40 @@ all_ready() { [[ $(pods mini '.status.conditions[] | select(.type == "Ready").st
   register ada@example.org
 }
 
-@test "keys of one's own are used, and another key starts the pods anew while the old one's tokens go on" {
-  local first
-  first=$(random_hex 32)
+@test "keys of one's own are changed in two upgrades, and no token is refused meanwhile, of whichever pod" {
+  local first second pid
+  first=$(random_hex 32) second=$(random_hex 32)
   kubectl create secret generic keys --from-literal=JWT_SECRET="$first" --from-literal=JWT_PREVIOUS_SECRETS="$(random_hex 32)"
   installed --set secret.existingSecret=keys --set secret.previous=true
-  kubectl create secret generic keys --from-literal=JWT_SECRET="$(random_hex 32)" --from-literal=JWT_PREVIOUS_SECRETS="$first" --dry-run=client --output yaml | kubectl apply --filename -
-  deploy mini "${ours[@]}" "${external[@]}" --set secret.existingSecret=keys --set secret.previous=true
+  : >refused
+  log_in_and_ask 3>&- &
+  pid=$!
+  keys_are "$first" "$second"
+  keys_are "$second" "$first"
+  touch enough
+  wait "$pid"
+  cat refused >&2
+  [[ ! -s refused && $(<asked) -gt 10 ]]
   me "$TOKEN"
-  me "$(login ada@example.org)"
+  # The first key is not what new tokens are signed with.
+  keys_are "$second" "$(random_hex 32)"
+  run me "$TOKEN"
+  [[ $status != 0 ]]
+}
+
+# Gives the Secret other keys, and upgrades.
+keys_are() { # present others
+  kubectl create secret generic keys --from-literal=JWT_SECRET="$1" --from-literal=JWT_PREVIOUS_SECRETS="$2" --dry-run=client --output yaml | kubectl apply --filename -
+  deploy mini "${ours[@]}" "${external[@]}" --set secret.existingSecret=keys --set secret.previous=true
+}
+
+# Logs in and asks who it is, through whichever pods, until there is a file `enough`; notes what is refused.
+log_in_and_ask() {
+  local token n=0
+  while [[ ! -e enough ]]; do
+    if ! token=$(login ada@example.org) || ! me "$token" >/dev/null || ! me "$TOKEN" >/dev/null; then date >>refused; fi
+    n=$((n + 1))
+    sleep 0.1
+  done 2>>refused
+  echo "$n" >asked
 }

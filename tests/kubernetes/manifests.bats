@@ -30,7 +30,6 @@ teardown() {
   local token
   policy/admit --write-env k8s/images.env MINI_API_IMAGE="$MINI_API_IMAGE" POSTGRES_IMAGE="$POSTGRES_IMAGE"
   SECRETS=k8s/secrets scripts/secrets init
-  printf 'imagePullSecrets: [{name: registry}]\n' >>k8s/serviceaccount.yaml
   kubectl apply -k k8s/
   kubectl --namespace demo create secret generic registry --type=kubernetes.io/dockerconfigjson --from-file=.dockerconfigjson="$PULL_SECRET"
   kubectl --namespace demo rollout status deployment/api --timeout=120s
