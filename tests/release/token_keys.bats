@@ -17,12 +17,13 @@ make_token() { # name
 }
 
 # Prints how cosign names the key in a token.
-in_token() { # name [pin]
-  echo "pkcs11:token=$1;object=key?module-path=$(dpkg -L libsofthsm2 | grep -m 1 'libsofthsm2\.so$')&pin-value=${2:-1234}"
+in_token() { # name
+  echo "pkcs11:token=$1;object=key?module-path=$(dpkg -L libsofthsm2 | grep -m 1 'libsofthsm2\.so$')"
 }
 
 @test "a root and a key for releases that stay in their tokens sign the trust file, a release and its register" {
   local image name
+  export COSIGN_PKCS11_PIN=1234
   for name in root releases; do make_token "$name" >&2; done
   export TRUST=$PWD/trust TRUST_PIN=$PWD/pin RELEASE_KEY
   RELEASE_KEY=$(in_token releases)
@@ -34,6 +35,7 @@ in_token() { # name [pin]
   image=$(release 1.0.0 --begin)
   "$ROOT/policy/admit" "${image%:*@*}@${image#*@}"
   release verify
-  refused 77 "cannot be used" release 1.0.1-rc.1 --key "$(in_token releases 4321)"
-  refused 77 "does not sign" "$ROOT/scripts/trust" sign "$(in_token nobody)"
+  COSIGN_PKCS11_PIN=4321 refused 77 "cannot be used" release 1.0.0-rc.2
+  "$ROOT/scripts/trust" revoke releases --reason "the token was lost"
+  refused 77 "token=nobody" "$ROOT/scripts/trust" sign "$(in_token nobody)"
 }

@@ -33,19 +33,30 @@ bench_kubernetes() {
 
 # From the moment when containerd made a pod's container to that when the API server says it is ready.
 kubernetes_ready() {
-  local pod
+  local pod before
   say "measuring: container created to ready"
   for _ in {1..7}; do
-    pod=$(kubectl get pods --selector app.kubernetes.io/component=api --output name | shuf -n 1)
+    kubernetes_pods >"$WORK/before"
+    pod=$(shuf -n 1 "$WORK/before")
     kubectl delete "$pod" --wait=false >/dev/null
-    # Its successor.
-    pod=$(kubectl get pods --selector app.kubernetes.io/component=api --sort-by=.metadata.creationTimestamp --output name | tail -n 1)
+    wait_until 30 kubernetes_successor "$WORK/before"
+    before=$pod
+    pod=$(<"$WORK/successor")
     kubectl wait --for=condition=Ready "$pod" --timeout=60s >/dev/null
     # Both clocks are this machine's.
     kubernetes_since_created "$pod" "$(date +%s.%N)"
-    kubectl rollout status deployment/mini-mini-api >/dev/null
+    kubectl wait --for=delete "$before" --timeout=60s >/dev/null
   done >"$WORK/ready"
   deploy_line "container created to ready" 1 s "$WORK/ready"
+}
+
+# Prints the service's pods.
+kubernetes_pods() { kubectl get pods --selector app.kubernetes.io/component=api --output name | sort; }
+
+# True when there is a pod that was not there before; writes it down.
+kubernetes_successor() { # file-of-pods-before
+  kubernetes_pods | comm -13 "$1" - >"$WORK/successor"
+  [[ -s $WORK/successor ]]
 }
 
 # Prints how long before a moment containerd made the pod's container.
