@@ -154,10 +154,11 @@ setup() {
 @test "the bundled database keeps its volume and its password, and is reached by name" {
   rendered "${bundled[@]}" --set postgres.storage.size=9Gi --set postgres.storage.className=fast --set postgres.uid=70 --set postgres.database=n --set postgres.user=u \
     --set postgres.settings.shared_buffers=64MB --set postgres.settings.max_connections=50 --set postgres.major=17 --set postgres.nodeSelector.disk=ssd \
-    --set 'postgres.tolerations[0].operator=Exists' --set postgres.image.pullPolicy=Never --set postgres.resources.limits.memory=1Gi
+    --set 'postgres.tolerations[0].operator=Exists' --set postgres.image.pullPolicy=Never \
+    --set postgres.resources.limits.memory=1Gi --set postgres.resources.limits.cpu=3 --set postgres.resources.requests.cpu=1 --set postgres.resources.requests.memory=1Gi
   objects StatefulSet | jq -e '.spec.volumeClaimTemplates[0].spec == {accessModes: ["ReadWriteOnce"], storageClassName: "fast", resources: {requests: {storage: "9Gi"}}}
     and (.spec.template.spec | .securityContext.runAsUser == 70 and .securityContext.fsGroup == 70 and .nodeSelector == {disk: "ssd"} and .tolerations == [{operator: "Exists"}]
-      and (.containers[0] | .imagePullPolicy == "Never" and .resources.limits.memory == "1Gi"
+      and (.containers[0] | .imagePullPolicy == "Never" and .resources == {limits: {memory: "1Gi", cpu: 3}, requests: {memory: "1Gi", cpu: 1}}
         and ([.env[] | {(.name): .value}] | add | .POSTGRES_MAJOR == "17" and .PGDATA == "/var/lib/postgresql/17/docker" and .DB_NAME == "n" and .DB_USER == "u")))'
   [[ $(objects ConfigMap '.metadata.name == "mini-mini-api-postgres"' | jq -r .data.settings) == "max_connections=50 shared_buffers=64MB" ]]
   diff <(objects ConfigMap '.metadata.name == "mini-mini-api-postgres"' | jq -r .data.start) <(cat "$ROOT/deploy/postgres/start" && echo)
@@ -165,6 +166,13 @@ setup() {
   objects ConfigMap '.metadata.name == "mini-mini-api"' | jq -e '.data | .DB_HOST == "mini-mini-api-postgres" and .MIGRATE_ON_START == "true" and .DB_NAME == "n" and .DB_USER == "u"'
   objects Secret | jq -e '.metadata.annotations["helm.sh/resource-policy"] == "keep" and (.data.DB_PASSWORD | @base64d | length) == 40 and (.data.JWT_SECRET | @base64d | length) == 64'
   [[ ! $(objects Job) ]]
+}
+
+@test "every value of the manual is set by a test at least once" {
+  local unused=("$ROOT/.tools/venv/bin/python3" "$BATS_TEST_DIRNAME/unused.py")
+  [[ ! $("${unused[@]}" "$CHART/values.yaml" "$BATS_TEST_DIRNAME"/{everything.yaml,*.bats,chart.bash}) ]]
+  (cat "$CHART/values.yaml" && echo 'nobody: {sets: this}') >more.yaml
+  [[ $("${unused[@]}" more.yaml "$BATS_TEST_DIRNAME"/{everything.yaml,*.bats,chart.bash}) == nobody.sets ]]
 }
 
 @test "keys are drawn by chance, or come from a Secret of one's own" {
