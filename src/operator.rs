@@ -42,7 +42,7 @@ pub enum Refused {
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
         Self::Fatal(match error {
-            StoreError::Unavailable(why) => Fatal::Unavailable(why),
+            StoreError::Unavailable(why) | StoreError::Full(why) => Fatal::Unavailable(why),
             StoreError::Unexpected(why) => Fatal::System(why),
         })
     }

@@ -34,7 +34,7 @@ use crate::{
 /// How often renewed certificates are looked for.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(2);
 /// How often rows of the throttle that mean nothing any more are removed.
-const PRUNE_EVERY: Duration = Duration::from_mins(1);
+pub const KEEP_HOUSE_EVERY: Duration = Duration::from_mins(1);
 /// Connections the system holds ready for us: thousands may come at once after a failover elsewhere.
 const BACKLOG: u32 = 4096;
 /// Between two attempts to reach a database that is still starting.
@@ -157,8 +157,9 @@ impl Service {
         Ok(Self { app, address, admin_address, stop, serving, settings })
     }
 
-    /// Waits for the database, brings or waits for the schema, and lets requests through.
-    pub async fn become_ready(&self) -> Result<(), Fatal> {
+    /// Waits for the database, brings or waits for the schema, and lets requests through; from then until it drains the
+    /// service keeps house every so often.
+    pub async fn become_ready(&self, keep_house_every: Duration) -> Result<(), Fatal> {
         let database = &self.settings.database;
         let deadline = Instant::now() + database.start_timeout;
         let mut told = String::new();
@@ -167,6 +168,8 @@ impl Service {
                 Ok(key) => {
                     self.app.ready(Throttle::new(&key, self.settings.throttle.clone()));
                     self.app.log.service(Event::Ready, &[]);
+                    let housekeeping = keep_house(self.app.clone(), keep_house_every);
+                    tokio::spawn(self.stop.clone().run_until_cancelled_owned(housekeeping));
                     return Ok(());
                 }
                 Err(wait) => wait,
@@ -230,16 +233,14 @@ impl Service {
         let mut terminate = signal(SignalKind::terminate()).map_err(|e| Fatal::System(e.to_string()))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| Fatal::System(e.to_string()))?;
         tokio::select! {
-            ready = self.become_ready() => ready?,
+            ready = self.become_ready(KEEP_HOUSE_EVERY) => ready?,
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }
-        let housekeeping = tokio::spawn(keep_house(self.app.clone()));
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        housekeeping.abort();
         tokio::select! {
             () = self.drain() => {}
             _ = terminate.recv() => {}
@@ -289,8 +290,8 @@ fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Fatal> {
     })
 }
 
-async fn keep_house(app: Arc<App>) {
-    let mut turn = tokio::time::interval(PRUNE_EVERY);
+async fn keep_house(app: Arc<App>, every: Duration) {
+    let mut turn = tokio::time::interval(every);
     turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     turn.tick().await;
     loop {

@@ -104,6 +104,8 @@ impl App {
                     self.log.service(Event::DatabaseLost, &[("error", cause.into())]);
                 }
             }
+            // Not lost: reads go on, and would each tell that it is back.
+            Some(Problem::DatabaseFull { .. }) => self.metrics.database_error(DatabaseError::Unavailable),
             Some(Problem::Internal { .. }) => self.metrics.database_error(DatabaseError::Unexpected),
             // Only what the database itself had to answer shows that it is back.
             None
@@ -161,7 +163,12 @@ impl Call {
     ) -> Result<T, Problem> {
         let done = timeout_at(self.deadline, judging).await.unwrap_or(Err(Problem::TimedOut));
         let unjudged = match &done {
-            Err(Problem::Busy { .. } | Problem::DatabaseUnavailable { .. } | Problem::Internal { .. }) => true,
+            Err(
+                Problem::Busy { .. }
+                | Problem::DatabaseUnavailable { .. }
+                | Problem::DatabaseFull { .. }
+                | Problem::Internal { .. },
+            ) => true,
             Err(Problem::TimedOut) => !begun.get(),
             _ => false,
         };

@@ -50,6 +50,9 @@ pub enum Problem {
     DatabaseUnavailable {
         cause: String,
     },
+    DatabaseFull {
+        cause: String,
+    },
     /// The service is starting or draining.
     NotReady {
         cause: String,
@@ -76,9 +79,11 @@ impl Problem {
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Busy { .. } | Self::DatabaseUnavailable { .. } | Self::NotReady { .. } | Self::TimedOut => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Busy { .. }
+            | Self::DatabaseUnavailable { .. }
+            | Self::DatabaseFull { .. }
+            | Self::NotReady { .. }
+            | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -105,6 +110,7 @@ impl Problem {
             Self::UnsupportedMediaType { wanted } => format!("Send the body as {wanted}"),
             Self::Busy { .. } => "All password hashers are busy; wait as long as Retry-After says".into(),
             Self::DatabaseUnavailable { .. } => "The database cannot be reached".into(),
+            Self::DatabaseFull { .. } => "The database has no room".into(),
             Self::NotReady { .. } => "The service is not ready".into(),
             Self::TimedOut => "The answer took too long".into(),
             Self::BadRequest => "Bad Request".into(),
@@ -115,7 +121,10 @@ impl Problem {
     /// What only the log may say.
     pub fn cause(&self) -> Option<&str> {
         match self {
-            Self::DatabaseUnavailable { cause } | Self::NotReady { cause } | Self::Internal { cause } => Some(cause),
+            Self::DatabaseUnavailable { cause }
+            | Self::DatabaseFull { cause }
+            | Self::NotReady { cause }
+            | Self::Internal { cause } => Some(cause),
             Self::TimedOut => Some("the answer was not there within REQUEST_TIMEOUT"),
             _ => None,
         }
@@ -124,7 +133,9 @@ impl Problem {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooManyAttempts { retry_after } | Self::Busy { retry_after } => Some(*retry_after),
-            Self::DatabaseUnavailable { .. } | Self::NotReady { .. } | Self::TimedOut => Some(Duration::from_secs(1)),
+            Self::DatabaseUnavailable { .. } | Self::DatabaseFull { .. } | Self::NotReady { .. } | Self::TimedOut => {
+                Some(Duration::from_secs(1))
+            }
             _ => None,
         }
     }
@@ -206,6 +217,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(cause) => Self::DatabaseUnavailable { cause },
+            StoreError::Full(cause) => Self::DatabaseFull { cause },
             StoreError::Unexpected(cause) => Self::Internal { cause },
         }
     }

@@ -245,7 +245,7 @@ fn undone(error: &tokio_postgres::Error) -> MigrateError {
         return MigrateError::Locked(super::explain(error));
     }
     match super::refusal(error) {
-        again @ StoreError::Unavailable(_) => MigrateError::Store(again),
+        again @ (StoreError::Unavailable(_) | StoreError::Full(_)) => MigrateError::Store(again),
         StoreError::Unexpected(cause) => MigrateError::Refused(cause),
     }
 }

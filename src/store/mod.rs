@@ -39,6 +39,8 @@ use crate::config;
 pub enum StoreError {
     /// No connection, or one that broke or took too long: trying again may help.
     Unavailable(String),
+    /// PostgreSQL has no room left to write; it may read as ever.
+    Full(String),
     /// PostgreSQL refused a statement that should have worked.
     Unexpected(String),
 }
@@ -46,7 +48,7 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unavailable(cause) | Self::Unexpected(cause) => f.write_str(cause),
+            Self::Unavailable(cause) | Self::Full(cause) | Self::Unexpected(cause) => f.write_str(cause),
         }
     }
 }
@@ -164,7 +166,9 @@ impl Connection<'_> {
                 }
                 if is_broken(&error) {
                     drop(self.object.take().map(Object::take));
-                    return Err(StoreError::Unavailable(explain(&error)));
+                    let why = explain(&error);
+                    let full = error.code() == Some(&SqlState::DISK_FULL);
+                    return Err(if full { StoreError::Full(why) } else { StoreError::Unavailable(why) });
                 }
                 Err(refusal(&error))
             }

@@ -17,7 +17,7 @@ use mini_api::{
     user::Email,
 };
 
-use crate::support::{Answer, Database, Environment, TestApp, wait::eventually};
+use crate::support::{Answer, Database, Environment, TestApp, cheap, wait::eventually};
 
 const WRONG: &str = "wrong-password";
 const THROTTLED: &str = "Too many attempts; wait as long as Retry-After says";
@@ -391,15 +391,35 @@ async fn through_the_api_too_a_burst_is_never_exceeded() {
 
 #[tokio::test]
 async fn rows_are_as_many_as_buckets_and_go_when_they_mean_nothing_any_more() {
-    let app = TestApp::start_with(|e| limits(e, "50/60", "50/60", "50/60")).await;
+    let app = TestApp::start_with(|e| limits(e, "50/60", "30/600", "50/60")).await;
     for _ in 0..30 {
         app.client.login_from("192.0.2.1", "a@b.com", WRONG).await.assert_refusal(401);
+    }
+    assert_eq!(app.database.value("SELECT count(*) FROM login_attempts").await, "3");
+    // Who is refused makes none, however many accounts he invents.
+    for number in 0..20 {
+        app.client.login_from("192.0.2.1", &format!("u{number}@b.com"), WRONG).await.assert_refusal(429);
     }
     assert_eq!(app.database.value("SELECT count(*) FROM login_attempts").await, "3");
     assert_eq!(app.app.store.prune_attempts().await, Ok(0), "no bucket is full yet");
     let_pass(&app.database, 86_400).await;
     assert_eq!(app.app.store.prune_attempts().await, Ok(3));
     assert_eq!(app.database.value("SELECT count(*) FROM login_attempts").await, "0");
+}
+
+#[tokio::test]
+async fn a_running_service_forgets_full_buckets() {
+    let app = TestApp::listen_on(Database::create().await, cheap(), behind_a_proxy).await.unwrap();
+    app.become_ready_and_keep_house(Duration::from_millis(50)).await.unwrap();
+    app.client.login_from("192.0.2.1", "a@b.com", WRONG).await.assert_refusal(401);
+    let_pass(&app.database, 86_400).await;
+    app.client.login_from("192.0.2.2", "c@d.com", WRONG).await.assert_refusal(401);
+    eventually("only buckets that are not full are there", async || {
+        app.database.value("SELECT count(*) FROM login_attempts").await == "3"
+    })
+    .await;
+    let of_now = "SELECT count(*) FROM login_attempts WHERE full_at > extract(epoch FROM clock_timestamp())";
+    assert_eq!(app.database.value(of_now).await, "3");
 }
 
 #[tokio::test]

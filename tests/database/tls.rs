@@ -4,6 +4,8 @@ use super::store;
 use crate::support::{
     Environment,
     cluster::{Cluster, Stop},
+    process::{Process, status},
+    wait::eventually,
 };
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -104,4 +106,46 @@ async fn from_a_server_without_tls_prefer_takes_none_and_the_others_refuse() {
         assert!(why.contains("TLS"), "{mode}: {why}");
     }
     std::fs::remove_file(&path).unwrap();
+}
+
+#[tokio::test]
+async fn a_server_of_a_wrong_authority_is_told_once_and_every_request_is_a_503() {
+    let (ours, theirs) = (authority("ours"), authority("theirs"));
+    let mut cluster = Cluster::create();
+    let show = |cluster: &Cluster, shown: &Shown| {
+        cluster.write("server.crt", &shown.certificate);
+        cluster.write("server.key", &shown.key);
+    };
+    cluster.set("ssl", "on");
+    show(&cluster, &certificate(Some(&theirs), "127.0.0.1", false));
+    cluster.run().await;
+    let believed = std::env::temp_dir().join(format!("mini-api-{}-{}.pem", std::process::id(), cluster.port));
+    std::fs::write(&believed, ours.pem()).unwrap();
+    let environment = Environment::new(&cluster.url("postgres")).with("DB_SSLMODE", "verify-full");
+    let environment = environment.with("DB_CA_FILE", believed.to_str().unwrap()).with("DB_START_TIMEOUT", "600");
+    let mut service = Process::start(&environment);
+    service.line_with(&["db.waiting", "certificate"]).await;
+    let address = service.address().await;
+    assert_eq!(status(address, "/livez").await, Some(200));
+    assert_eq!(status(address, "/readyz").await, Some(503));
+    let client = service.client().await;
+    for refused in [
+        client.login("a@b.com", "secret123").await,
+        client.register("a@b.com", "secret123").await,
+        client.me("x.y.z").await,
+        client.get("/health").await,
+    ] {
+        refused.assert_problem(503, "The service is not ready");
+    }
+    let refused = "could not accept SSL connection";
+    eventually("it has tried some times", async || cluster.log().matches(refused).count() >= 5).await;
+    let told = service.lines().iter().filter(|line| line.contains("db.waiting")).count();
+    assert_eq!(told, 1, "{:?}", service.lines());
+    assert!(service.is_running());
+
+    cluster.stop(Stop::Fast).await;
+    show(&cluster, &certificate(Some(&ours), "127.0.0.1", false));
+    cluster.run().await;
+    assert_eq!(service.ready().await.register("a@b.com", "secret123").await.status, 201);
+    std::fs::remove_file(&believed).unwrap();
 }

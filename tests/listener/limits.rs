@@ -53,6 +53,9 @@ async fn what_is_no_http_is_closed_with_one_line_in_the_log() {
     assert!(closed(&mut garbage).await.starts_with("HTTP/1.1 400 "));
     service.line_with(&["http.connection.cut", "127.0.0.1"]).await;
     assert_eq!(status(address, "/livez").await, Some(200));
+    service.line_with(&["http.request", "/livez"]).await;
+    let lines = service.lines();
+    assert_eq!(lines.iter().filter(|line| line.contains("http.")).count(), 2, "{lines:?}");
 }
 
 #[tokio::test]

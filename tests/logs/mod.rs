@@ -1,6 +1,10 @@
 //! What the service logs of its requests, and what it never logs.
 
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::support::{TestApp, run};
 
@@ -25,6 +29,35 @@ async fn every_request_is_one_line_with_its_template_and_nothing_a_client_chose(
         assert!(line["duration_us"].is_u64() && line["ts"].is_string(), "{line}");
     }
     assert!(!app.log().contains("hunter2"));
+}
+
+#[tokio::test]
+async fn each_refusal_of_a_body_is_one_line_in_the_log() {
+    let app = TestApp::start_with(|e| e.with("REQUEST_TIMEOUT", "1").with("MAX_BODY_BYTES", "1024")).await;
+    let begin = app.log().lines().count();
+    let raw = async |head: &str, body: &str| {
+        let mut stream = TcpStream::connect(app.address).await.unwrap();
+        let request =
+            format!("POST /auth/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n{head}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // A reset after the answer is an end as well.
+        let _ = stream.read_to_string(&mut answer).await;
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let long = "hunter2".repeat(1000);
+    app.client.post_raw("/auth/login", long.clone()).await.assert_refusal(413);
+    assert_eq!(raw("transfer-encoding: chunked", &format!("{:x}\r\n{long}\r\n", long.len())).await, "413");
+    assert_eq!(raw("content-length: 20", "{\"email\": \"hunte").await, "408");
+    app.client.call("POST", "/auth/register", &[("content-type", "hunter2/plain")], "{}").await.assert_refusal(415);
+    for body in ["{\"hunter2", "[]", "{\"email\":\"hunter2\"}", "{\"hunter2\":1,\"hunter2\":2}", "\0"] {
+        app.client.post_raw("/auth/register", body).await.assert_refusal(422);
+    }
+    let statuses: Vec<Value> = app.logged("http.request").iter().map(|line| line["status"].clone()).collect();
+    assert_eq!(statuses, [413, 413, 408, 415, 422, 422, 422, 422, 422]);
+    assert_eq!(app.log().lines().count() - begin, statuses.len(), "{}", app.log());
+    assert!(!app.log().contains("hunte"), "{}", app.log());
+    assert_eq!(app.client.register("a@b.com", "secret123").await.status, 201);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What holds for every path: unknown ones, wrong methods, request ids, faults of our own.
 
+use serde_json::json;
+
 use crate::support::TestApp;
 
 const ROUTES: [(&str, &str); 9] = [
@@ -117,4 +119,21 @@ async fn a_body_nobody_asked_for_is_ignored_or_refused_but_breaks_nothing() {
     }
     let answer = app.client.call("GET", "/livez", &[], "x".repeat(100_000)).await;
     answer.assert_problem(413, "The body is larger than 65536 bytes");
+}
+
+#[tokio::test]
+async fn a_body_may_be_as_large_as_max_body_bytes_says() {
+    for limit in [1024, 200_000] {
+        let app = TestApp::start_with(|e| e.with("MAX_BODY_BYTES", &limit.to_string())).await;
+        app.client.register("a@b.com", "secret123").await;
+        let frame = json!({ "email": "a@b.com", "password": "secret123", "more": "" }).to_string().len();
+        let body = |bytes: usize| {
+            let body = json!({ "email": "a@b.com", "password": "secret123", "more": "x".repeat(bytes - frame) });
+            assert_eq!(body.to_string().len(), bytes);
+            body
+        };
+        assert_eq!(app.client.post_json("/auth/login", &body(limit)).await.status, 200);
+        let refused = app.client.post_json("/auth/login", &body(limit + 1)).await;
+        refused.assert_problem(413, &format!("The body is larger than {limit} bytes"));
+    }
 }

@@ -19,6 +19,17 @@ teardown() { remove_copy; }
   run ! port_answers "$port"
 }
 
+@test "Ctrl-C at a terminal, which tells all of its group, ends it the same way" {
+  start_run
+  # The shell is a leader here, as it is of the foreground of a terminal.
+  kill -INT -- "-$run_pid"
+  exit_code=0
+  wait "$run_pid" || exit_code=$?
+  [ "$exit_code" -eq 130 ]
+  [ "$(processes_of_copy)" = "" ]
+  run ! port_answers "$port"
+}
+
 @test "SIGTERM to run alone stops the service and the cluster as well" {
   start_run
   end_run TERM
@@ -35,6 +46,26 @@ teardown() { remove_copy; }
   start_run
   [ "$(post /auth/login "$ada")" = 200 ]
   cmp "$COPY/secret-before" "$COPY/.local/jwt_secret"
+}
+
+@test "a second start is immediate: it installs nothing and makes no cluster" {
+  start_run
+  end_run INT
+  local client
+  for client in apt-get apt dpkg pip pip3 npm rustup curl wget; do
+    printf '#!/bin/sh\necho "%s $*" >>"%s/clients"\nexit 1\n' "$client" "$COPY" >"$COPY/stub/$client"
+    chmod 0755 "$COPY/stub/$client"
+  done
+  # Those that are called by their paths.
+  rm -rf "$COPY/.tools/venv"
+  install -D "$COPY/stub/pip" "$COPY/.tools/venv/bin/pip"
+  start_run
+  port_answers "$port"
+  [ ! -e "$COPY/clients" ]
+  # All that it has to say is that it builds, which cargo ends at once.
+  [ "$(grep -c . "$COPY/err")" -le 2 ]
+  grep -q building "$COPY/err"
+  end_run INT
 }
 
 @test "the two lines that run prints register and log in" {

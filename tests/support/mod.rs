@@ -23,7 +23,7 @@ use mini_api::{
     auth::password::Cost,
     config::{self, Settings},
     http::App,
-    service::{Fatal, Service},
+    service::{Fatal, KEEP_HOUSE_EVERY, Service},
     telemetry::Log,
 };
 use serde_json::Value;
@@ -143,7 +143,11 @@ impl TestApp {
     }
 
     pub async fn become_ready(&self) -> Result<(), Fatal> {
-        self.service.as_ref().expect("it has not been stopped").become_ready().await
+        self.become_ready_and_keep_house(KEEP_HOUSE_EVERY).await
+    }
+
+    pub async fn become_ready_and_keep_house(&self, every: Duration) -> Result<(), Fatal> {
+        self.service.as_ref().expect("it has not been stopped").become_ready(every).await
     }
 
     /// A ready service behind a wire that hears its statements.

@@ -1,9 +1,11 @@
+use futures_util::future::{join, join_all};
 use ring::hmac::{HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
 use serde_json::{Value, json};
 
 use crate::support::{
-    SECRET, TestApp,
+    Client, Environment, SECRET, TestApp,
     token::{self, hmac_signed, now, unsigned, with_claims},
+    wait::eventually,
 };
 
 #[tokio::test]
@@ -262,15 +264,31 @@ async fn one_request_costs_one_statement_and_an_invalid_token_none() {
 
 #[tokio::test]
 async fn concurrent_requests_share_statements_and_everybody_gets_his_own_answer() {
-    let (app, wire) = TestApp::start_on_wire(|e| e).await;
+    let one_connection = |e: Environment| e.with("DB_LOOKUP_CONNECTIONS", "1").with("DB_STATEMENT_TIMEOUT", "60");
+    let (app, wire) = TestApp::start_on_wire(|e| one_connection(e).with("ADMIN_ADDR", "127.0.0.1:0")).await;
     let mut tokens = Vec::new();
     for number in 0..5 {
         tokens.push(app.token_of(&format!("u{number}@b.com"), "secret123").await);
     }
     tokens.push(token::of_the_reference_service(4711));
+    // The first on a connection also prepares the statement.
+    app.client.me(&tokens[0]).await;
     wire.listen_anew();
+    let holder = app.database.connect().await;
+    holder.batch_execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let asked: Vec<usize> = (0..120).map(|i| i % tokens.len()).collect();
-    let answers = futures_util::future::join_all(asked.iter().map(|i| app.client.me(&tokens[*i]))).await;
+    let all_are_here = async {
+        let metrics = Client::of_another_service(app.admin.unwrap());
+        let open = async || {
+            let page = metrics.get("/metrics").await.text();
+            let line = page.lines().find_map(|line| line.strip_prefix("mini_api_connections "));
+            line.unwrap_or_else(|| panic!("{page}")).parse::<usize>().unwrap()
+        };
+        eventually("each request has come", async || open().await >= asked.len()).await;
+        holder.batch_execute("ROLLBACK").await.unwrap();
+    };
+    let answers = join_all(asked.iter().map(|i| app.client.me(&tokens[*i])));
+    let (answers, ()) = join(answers, all_are_here).await;
     for (i, answer) in asked.iter().zip(&answers) {
         if *i == 5 {
             answer.assert_problem(401, "User not found");
@@ -280,5 +298,5 @@ async fn concurrent_requests_share_statements_and_everybody_gets_his_own_answer(
     }
     let statements = wire.statements();
     assert!(statements.iter().all(|name| name == "users.sessions"), "{statements:?}");
-    assert!(statements.len() <= 120);
+    assert!(statements.len() <= 12, "{} statements for {} requests", statements.len(), asked.len());
 }

@@ -32,4 +32,8 @@ impl Arguments {
     pub fn number<T: FromStr>(&self, name: &str) -> Result<T, Fault> {
         self.text(name)?.parse().map_err(|_| Fault(format!("--{name} wants a number")))
     }
+
+    pub fn number_or<T: FromStr>(&self, name: &str, otherwise: T) -> Result<T, Fault> {
+        if self.0.contains_key(name) { self.number(name) } else { Ok(otherwise) }
+    }
 }

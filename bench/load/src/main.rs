@@ -20,7 +20,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: &str = "\
 usage: load COMMAND --NAME VALUE…
 
-  scrypt  --threads N --seconds S --nice N         hashes a second of a bare loop (ln=14, r=8, p=5)
+  scrypt  --threads N --seconds S --nice N [--ln N] [--r N] [--p N]
+                                                   hashes a second of a bare loop; without more words as the service's
   phc     --password TEXT                          a hash as the service stores it
   tokens  --secret-file F --rows N --count N       HS256 tokens of users spread over the table, one a line
   flood   --address A --rows N --connections N --seconds S --password TEXT

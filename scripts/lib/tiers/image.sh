@@ -26,6 +26,21 @@ layout_is_sound() {
   jq -e --arg digest "$(<"$WORK/digest")" '.manifests | length == 1 and .[0].digest == $digest' "$image/index.json"
 }
 
+# Prints the bytes that a pull of the layout carries: manifest, configuration and compressed layers.
+compressed_size() {
+  local manifest
+  manifest=$(jq -r '.manifests[0].digest | ltrimstr("sha256:")' "$image/index.json")
+  jq --argjson index "$(<"$image/index.json")" '$index.manifests[0].size + .config.size + ([.layers[].size] | add)' "$image/blobs/sha256/$manifest"
+}
+
+# Fails unless the image is at most 4 MB.
+is_small() {
+  local size
+  size=$(compressed_size)
+  echo "$size bytes"
+  ((size <= 4000000))
+}
+
 # Fails unless skopeo, a reader we did not write, copies the layout without a change.
 skopeo_agrees() {
   skopeo --insecure-policy copy --quiet --preserve-digests "oci:$image" "oci:$WORK/copied"
@@ -138,6 +153,7 @@ main() {
   password=$(random_hex 16)
   check "scripts/build-image builds" builds_here
   check "the layout is sound" layout_is_sound
+  check "the image is at most 4 MB compressed" is_small
   check "skopeo reads the layout" skopeo_agrees
   engine_start "$WORK/engine"
   at_end+=("engine_stop $WORK/engine")

@@ -13,6 +13,11 @@ names_no_folder() { # file
   done
 }
 
+# Fails unless the allocator is mimalloc: with musl's own the service would be slower by far, and nothing else would tell.
+brings_mimalloc() { # file
+  grep -qaF 'mimalloc: ' "$1" || die "there is no mimalloc in the binary"
+}
+
 # Fails unless the binary says which version it is and which commit it was built from.
 tells_version() { # [emulator] file
   [[ $("$@" version) == "mini-api $(project_value version) ($revision)" ]] || die "it says: $("$@" version)"
@@ -33,6 +38,7 @@ check_aarch64() {
   local binary=$WORK/mini-api-aarch64
   check "scripts/build-static builds for aarch64" "$scripts/build-static" --arch aarch64 --out "$binary"
   check "the aarch64 binary is static and stripped" static_verify "$binary"
+  check "the aarch64 binary brings mimalloc" brings_mimalloc "$binary"
   check "the aarch64 binary names no folder of this machine" names_no_folder "$binary"
   check "the aarch64 binary tells version and commit" tells_version qemu-aarch64-static "$binary"
 }
@@ -43,6 +49,7 @@ main() {
   revision=$(project_revision)
   check "scripts/build-static builds" "$scripts/build-static" --out "$binary"
   check "the binary is static and stripped" static_verify "$binary"
+  check "the binary brings mimalloc" brings_mimalloc "$binary"
   check "the binary names no folder of this machine" names_no_folder "$binary"
   check "the binary tells version and commit" tells_version "$binary"
   check "the binary runs in an empty root" runs_in_empty_root "$binary"

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{
-    super::{database_url, table},
+    super::{SigningKey, VerifyingKey, database_url, table},
     *,
 };
 
@@ -116,4 +116,59 @@ fn the_debug_output_of_good_settings_shows_no_secret() {
 fn a_secret_written_where_a_path_belongs_is_not_repeated() {
     let line = Surroundings::least().set("JWT_SECRET_FILE", SECRET).refusal();
     assert!(!line.contains(SECRET), "{line}");
+}
+
+// Every secret there is in some settings, in one order.
+fn exposed(settings: &Settings) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for server in std::iter::once(&settings.database.server).chain(&settings.database.migrate_server) {
+        all.push(format!("{:?}", server.postgres.get_hosts()).into_bytes());
+        all.push(server.postgres.get_password().unwrap_or_default().into());
+    }
+    match &settings.tokens.signing {
+        SigningKey::Hmac(_, secret) | SigningKey::Private(_, secret) => all.push(secret.expose().into()),
+    }
+    for previous in &settings.tokens.previous {
+        match previous {
+            VerifyingKey::Hmac(algorithm, secret) => {
+                all.extend([algorithm.name().as_bytes().to_vec(), secret.expose().into()]);
+            }
+            VerifyingKey::Public(_, pem) => all.push(pem.clone().into_bytes()),
+        }
+    }
+    all
+}
+
+#[test]
+fn every_secret_may_come_from_its_file() {
+    let pem = ed25519().serialize_pem();
+    let turned: String = SECRET.chars().rev().collect();
+    let two = format!("{turned}\nHS512:{SECRET}{turned}");
+    let secrets = table::GROUPS.iter().flat_map(|(_, group)| group.iter()).filter(|setting| setting.is_secret());
+    let mut names = Vec::new();
+    for setting in secrets {
+        let value = match setting.name {
+            "DATABASE_URL" | "MIGRATE_DATABASE_URL" => "postgresql://app:of-the-file@elsewhere/app_db",
+            "DB_PASSWORD" => " of the file\t",
+            "JWT_SECRET" => &turned,
+            "JWT_PRIVATE_KEY" => &pem,
+            "JWT_PREVIOUS_SECRETS" => &two,
+            other => panic!("no value of {other} is known here"),
+        };
+        let mut without = Surroundings::least();
+        without.variables.remove(setting.name);
+        if setting.name == "JWT_PRIVATE_KEY" {
+            without = without.set("JWT_ALG", "EdDSA");
+        }
+        let named = exposed(&without.clone().set(setting.name, value).settings().unwrap());
+        for end in ["", "\n", "\r\n"] {
+            let file = without.clone().set(&setting.file_name(), "/run/it").file("/run/it", format!("{value}{end}"));
+            assert_eq!(exposed(&file.settings().unwrap()), named, "{}", setting.file_name());
+        }
+        if let Ok(without) = without.settings() {
+            assert_ne!(exposed(&without), named, "{} makes a difference", setting.name);
+        }
+        names.push(setting.name);
+    }
+    assert_eq!(names.len(), 6, "{names:?}");
 }

@@ -6,10 +6,12 @@ use std::{
 };
 
 use crate::support::{
-    TestApp,
+    Answer, TestApp,
     cluster::{Cluster, need_root},
     wait::eventually,
 };
+
+const FULL: &str = "The database has no room";
 
 /// A small disk in memory; taken away when dropped.
 struct Disk(PathBuf);
@@ -78,15 +80,34 @@ async fn a_full_disk_refuses_writes_with_503_while_reads_go_on_and_room_heals_it
         refusal.is_some()
     })
     .await;
-    refusal.unwrap().assert_problem(503, super::super::UNREACHABLE);
+    let refusal = refusal.unwrap();
+    refusal.assert_problem(503, FULL);
+    assert_eq!(lines_of(&app, &refusal), 1, "{}", app.log());
     for _ in 0..3 {
         assert_eq!(app.client.get_as("/users/me", &token).await.status, 200);
         assert_eq!(app.client.get("/readyz").await.status, 200);
-        app.client.register("late@b.com", "secret123").await.assert_problem(503, super::super::UNREACHABLE);
+        let refusal = app.client.register("late@b.com", "secret123").await;
+        refusal.assert_problem(503, FULL);
+        assert_eq!(lines_of(&app, &refusal), 1, "{}", app.log());
+        // A login writes as well, if little.
+        let login = app.client.login("a@b.com", "secret123").await;
+        if login.status != 200 {
+            login.assert_problem(503, FULL);
+            assert_eq!(lines_of(&app, &login), 1, "{}", app.log());
+        }
     }
+
+    assert!(app.logged("db.lost").is_empty(), "reads go on, so it is not lost: {}", app.log());
 
     disk.make_room();
     eventually("registrations return", async || app.client.register("late@b.com", "secret123").await.status == 201)
         .await;
-    assert_eq!(app.client.login("late@b.com", "secret123").await.status, 200);
+    app.log_in("late@b.com", "secret123").await;
+    app.log_in("a@b.com", "secret123").await;
+}
+
+// How many lines the log has of one request.
+fn lines_of(app: &TestApp, answer: &Answer) -> usize {
+    let id = answer.header("x-request-id").expect("an id");
+    app.log().lines().filter(|line| line.contains(id)).count()
 }
