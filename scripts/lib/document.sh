@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Documents that are signed: JSON whose exact bytes count, with a detached signature in a file of its own. Every one says
 # what it is (type), for whom (audience) and what for (purpose), so that none passes for another. Signing is cosign's, because
-# it knows keys in files, tokens and key managers; checking needs openssl alone.
+# it knows keys in files, tokens and key managers, or openssl's with a key that it can read; checking needs openssl alone.
 
 # Runs cosign without a network: no transparency log, no time stamps, no certificates.
 cosign_offline() { # verb arguments…
@@ -18,10 +18,37 @@ cosign_offline() { # verb arguments…
 
 # Asks the person at the keyboard for the password of a key in a file, once; cosign takes it from COSIGN_PASSWORD.
 document_password() { # key
-  if [[ ${COSIGN_PASSWORD+set} || ! -f $1 || ! -t 0 ]]; then return 0; fi
+  if [[ ${COSIGN_PASSWORD+set} || ! -f $1 || ! -t 0 ]] || ! grep -q ENCRYPTED "$1"; then return 0; fi
   read -rsp "password of $1: " COSIGN_PASSWORD
   echo >&2
   export COSIGN_PASSWORD
+}
+
+# True for a key in a file that openssl reads, in PEM.
+document_pem() { [[ -f $1 ]] && grep -qE '^-----BEGIN (EC |ENCRYPTED )?PRIVATE KEY-----$' "$1"; } # key
+
+# Runs openssl with such a key on standard input. Its password goes through the environment, as cosign takes it.
+document_openssl() { # key words…
+  local key=$1 password=()
+  shift
+  [[ ! ${COSIGN_PASSWORD+set} ]] || password=(-passin env:COSIGN_PASSWORD)
+  openssl "$1" "${password[@]}" "${@:2}" <"$key"
+}
+
+# Writes the public half of a key into a file; fails with 77 when the key cannot be used.
+document_public() { # key file
+  local why code=0
+  why=$(mktemp)
+  (
+    document_password "$1"
+    if document_pem "$1"; then document_openssl "$1" pkey -pubout; else cosign public-key --key "$1" </dev/null; fi >"$2" 2>"$why"
+  ) || code=$?
+  if ((code != 0)); then
+    code=$(grep -v '^$' "$why" | tail -n 1 || true)
+    rm -f "$why"
+    fail 77 "the key $1 cannot be used: ${code:-no reason was given} (a password is asked for at a keyboard, else read from COSIGN_PASSWORD)"
+  fi
+  rm -f "$why"
 }
 
 # Signs the bytes of a file: base64 of an ECDSA signature over their SHA-256, one line. The key is a file or what else cosign
@@ -32,16 +59,18 @@ document_sign() { # file key signature-file
   # In a subshell: the next key has a password of its own.
   (
     document_password "$2"
-    cosign_offline sign-blob --key "$2" --bundle "$work/bundle" "$1" >"$work/log" 2>&1 </dev/null
+    if document_pem "$2"; then
+      document_openssl "$2" dgst -sha256 -sign /dev/stdin "$1" 2>"$work/log" | base64 -w 0 | cat - <(echo) >"$3.new"
+    else
+      cosign_offline sign-blob --key "$2" --bundle "$work/bundle" "$1" >"$work/log" 2>&1 </dev/null &&
+        jq -er '.messageSignature.signature' "$work/bundle" >"$3.new"
+    fi
   ) || code=$?
-  if ((code == 0)); then
-    jq -er '.messageSignature.signature' "$work/bundle" >"$3.new" || code=$?
-  fi
   if ((code != 0)); then
     local why
     why=$(grep -v '^$' "$work/log" | tail -n 1 || true)
     rm -rf "$work" "$3.new"
-    fail 77 "the key $2 does not sign: ${why:-cosign gave no reason} (a password is asked for at a keyboard, else read from COSIGN_PASSWORD)"
+    fail 77 "the key $2 does not sign: ${why:-no reason was given} (a password is asked for at a keyboard, else read from COSIGN_PASSWORD)"
   fi
   rm -rf "$work"
   mv "$3.new" "$3"

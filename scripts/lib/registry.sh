@@ -73,8 +73,9 @@ registry_knock() {
   done
 }
 
-# Prints the token that a registry hands out for reading a repository; nothing when it does not, or speaks of no such thing.
-registry_token() { # registry path headers
+# Prints the token that a registry hands out for reading a repository (or for more: pull,push); nothing when it does not, or speaks
+# of no such thing.
+registry_token() { # registry path headers [actions]
   local challenge realm service
   challenge=$(tr -d '\r' <"$3" 2>/dev/null | sed -nE 's/^[Ww][Ww][Ww]-[Aa]uthenticate: *[Bb]earer +//p' | tail -n 1) || return 0
   realm=$(sed -nE 's/(.*,)? *realm="([^"\\]*)".*/\2/p' <<<"$challenge")
@@ -84,7 +85,7 @@ registry_token() { # registry path headers
   {
     printf 'url = "%s"\nget\nsilent\nfail\nproto = "=https"\nconnect-timeout = 5\nmax-time = 30\nmax-filesize = 1000000\n' "$realm"
     [[ ! $service ]] || printf 'data-urlencode = "service=%s"\n' "$service"
-    printf 'data-urlencode = "scope=repository:%s:pull"\n' "$2"
+    printf 'data-urlencode = "scope=repository:%s:%s"\n' "$2" "${4:-pull}"
     [[ ! ${REGISTRY_CA:-} ]] || printf 'cacert = "%s"\n' "$REGISTRY_CA"
     [[ ! ${registry_users[$1]} ]] || printf 'user = %s\n' "${registry_users[$1]}"
   } | curl --config - 2>/dev/null | jq -r '.token // .access_token // empty | strings | select(test("\\A[A-Za-z0-9._~+/=-]+\\z"))' 2>/dev/null || true
@@ -92,19 +93,22 @@ registry_token() { # registry path headers
 
 # Asks what is noted, sixteen at a time.
 registry_fetch() {
-  local status code file came=()
+  local status code file part came=()
   [[ -s $registry_work/questions ]] || return 0
+  # A curl keeps some kilobytes for every question it was told of. Passwords are in them, as in the file they come from.
+  (umask 077 && awk -v part="$registry_work/questions." '$0 == "next" { n++; if (n % 2000 == 0) next } { print > (part int(n / 2000)) }' "$registry_work/questions")
   while read -r status code file; do
     if ((code != 0)) && [[ $status == 2* ]]; then status=000; fi
     REGISTRY_STATUS[$file]=$status
     if [[ $status == 200 && -f $file ]]; then came+=("$file"); fi
-  done < <(curl --parallel --parallel-max 16 --config "$registry_work/questions" 2>/dev/null || true)
+  done < <(for part in "$registry_work"/questions.*; do curl --parallel --parallel-max 16 --config "$part" 2>/dev/null || true; done)
+  rm -f "$registry_work"/questions.*
   : >"$registry_work/questions"
   ((${#came[@]})) || return 0
   printf '%s\0' "${came[@]}" | xargs -0 sha256sum >"$registry_work/digests" || fail 69 "the answers of a registry cannot be read here: is there room in ${TMPDIR:-/tmp}?"
   while read -r code file; do REGISTRY_DIGEST[$file]=sha256:$code; done <"$registry_work/digests"
   # curl cannot know how long an answer is that comes in pieces.
-  while IFS= read -r file; do REGISTRY_STATUS[$file]=000; done < <(find "${came[@]}" -size +"$registry_largest"c)
+  while IFS= read -r file; do REGISTRY_STATUS[$file]=000; done < <(printf '%s\0' "${came[@]}" | xargs -0 stat --format='%s %n' | awk -v largest="$registry_largest" '$1 > largest { sub(/^[0-9]+ /, ""); print }')
 }
 
 # Says what an answer amounts to: 0 it is there, 65 it is not, 69 nobody can say; REGISTRY_WHY has the sentence.

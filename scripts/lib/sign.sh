@@ -12,9 +12,16 @@ sign_most=256
 # the list in a tag that is read, altered and written.
 image_sign() { # reference(pinned) key purpose
   reference_parse "$1" || fail 65 "$1 is refused: $REF_WHY"
-  document_password "$2"
-  sign_alone "$REF_REPOSITORY" "$2" cosign_offline sign --key "$2" -a "purpose=$3" -a "repository=$REF_REPOSITORY" \
-    ${REGISTRY_CA:+--registry-cacert "$REGISTRY_CA"} "$REF_REPOSITORY@$REF_DIGEST"
+  images_sign "$REF_REPOSITORY" "$2" "$3" "$REF_DIGEST"
+}
+
+# Signs several images of one repository, which cost little more than one.
+images_sign() { # repository key purpose digest…
+  local repository=$1 key=$2 purpose=$3
+  shift 3
+  document_password "$key"
+  sign_alone "$repository" "$key" cosign_offline sign --key "$key" -a "purpose=$purpose" -a "repository=$repository" \
+    ${REGISTRY_CA:+--registry-cacert "$REGISTRY_CA"} "${@/#/$repository@}"
 }
 
 # Attests a predicate of an image; TYPE is a URL.
@@ -82,6 +89,33 @@ sign_gather() { # folder reference…
   sign_opened "$folder"
   registry_answers
   sign_checked "$folder" "$n"
+}
+
+# The same for images whose signatures lie here already: on standard input a line for each, N, the image's digest, that of the
+# bundle and the file with the bundle, apart by tabs. The bytes of the files are not compared with the digests again.
+sign_gather_files() { # folder count
+  local n digest bundle file place
+  local -A numbers=()
+  registry_begin "$1"
+  for ((n = 1; n <= $2; n++)); do
+    mkdir -p "$1/$n"
+    for file in found strange forged unsure; do : >"$1/$n/$file"; done
+    printf -- '- - -\n' >"$1/$n/image"
+  done
+  while IFS=$'\t' read -r n digest bundle file; do
+    numbers[$n]=$((${numbers[$n]:-0} + 1))
+    if ((numbers[$n] > sign_most)); then
+      sign_unsure "$1/$n" "more than $sign_most things hang on it"
+      continue
+    fi
+    place=$1/$n/referrer.${numbers[$n]}
+    printf -- '- - %s\n' "$digest" >"$1/$n/image"
+    printf '%s' "$bundle" >"$place.bundle.digest"
+    printf '%s' "$bundle" >"$place.digest"
+    ln -s "$file" "$place.bundle"
+    REGISTRY_STATUS["$place.bundle"]=200 REGISTRY_DIGEST["$place.bundle"]=$bundle
+  done
+  sign_checked "$1" "$2"
 }
 
 # Notes the outcome of an image.
@@ -276,8 +310,13 @@ sign_predicate() { jq -r .dsseEnvelope.payload "$1" | base64 -d | jq -S .predica
 # and SIGN_FOUND by which key and signature. An attestation is no signature, and a signature made for another repository or
 # purpose is none here.
 sign_verdict() { # folder reference purpose…
-  local folder=$1 code why id type for_purpose for_repository bundle purpose
   reference_parse "$2" || true
+  sign_verdict_of "$1" "$REF_REPOSITORY" "${@:3}"
+}
+
+# The same for an image that was signed in this repository, wherever it lies now.
+sign_verdict_of() { # folder repository purpose…
+  local folder=$1 repository=$2 code why id type for_purpose for_repository bundle purpose
   shift 2
   SIGN_KEY='' SIGN_WHY='' SIGN_FOUND=''
   read -r code why <"$folder/outcome" || true
@@ -289,9 +328,9 @@ sign_verdict() { # folder reference purpose…
   while IFS=$'\t' read -r id type for_purpose for_repository bundle; do
     [[ $type == "$SIGN_STATEMENT" ]] || continue
     for purpose in "$@"; do
-      if [[ $for_purpose != "$purpose" || $for_repository != "$REF_REPOSITORY" ]]; then
+      if [[ $for_purpose != "$purpose" || $for_repository != "$repository" ]]; then
         SIGN_WHY=${SIGN_WHY:-"key $id signed it for another repository or purpose: $for_purpose in $for_repository"}
-      elif trust_judge "$id" "$purpose" "$REF_REPOSITORY"; then
+      elif trust_judge "$id" "$purpose" "$repository"; then
         SIGN_KEY=$id SIGN_WHY='' SIGN_FOUND=$(<"${bundle%.bundle}.digest")
         return 0
       else

@@ -19,8 +19,16 @@ TRUST_ID='' TRUST_WHY=''
 # The table as trust_load read it: the line of each key by its id, and its id by its fingerprint.
 declare -gA TRUST_ROWS=() TRUST_PRINTS=()
 
+# No clock that was set back makes it earlier than this: whoever knows of a signed time sets it.
+TRUST_FLOOR=''
+
 # Prints the present, as documents write it.
-trust_now() { TZ=UTC0 printf '%(%Y-%m-%dT%H:%M:%SZ)T' -1; }
+trust_now() {
+  local now
+  TZ=UTC0 printf -v now '%(%Y-%m-%dT%H:%M:%SZ)T' -1
+  [[ ! $now < $TRUST_FLOOR ]] || now=$TRUST_FLOOR
+  printf '%s' "$now"
+}
 
 trust_hash() { sha256sum "$1" | cut -d ' ' -f 1; } # file
 

@@ -44,8 +44,7 @@ ready_tree() {
 ready_key() { # key work-folder
   local id repository
   document_password "$1"
-  cosign public-key --key "$1" >"$2/public" 2>"$2/why" </dev/null ||
-    fail 77 "the key $1 cannot be used: $(tail -n 1 "$2/why") (a password is asked for at a keyboard, else read from COSIGN_PASSWORD)"
+  document_public "$1" "$2/public"
   id=$(trust_key "$(document_fingerprint "$2/public")") || fail 65 "the key $1 is not in the trust file: scripts/trust show lists those that are"
   for repository in "$BASE" "$IMAGES"; do
     trust_judge "$id" release "$repository" || fail 65 "this key may not release: $TRUST_WHY"
