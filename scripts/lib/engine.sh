@@ -31,6 +31,12 @@ engine_stop() { # folder
 
 # Makes a builder image out of Debian packages and this machine's own Rust: what others pull, in a place without a registry.
 engine_make_builder() { # tag work
+  [[ -s $2/Containerfile ]] || engine_builder_files "$2"
+  docker buildx build --quiet --provenance=false --load --tag "$1" --file "$2/Containerfile" "$2"
+}
+
+# Writes what that image is made of; this alone asks for packages.
+engine_builder_files() { # work
   local suite mirror sysroot part
   part=lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')
   sysroot=$(rustc --print sysroot)
@@ -38,14 +44,13 @@ engine_make_builder() { # tag work
   # shellcheck disable=SC2016  # apt's own placeholders
   mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
     awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
-  mkdir -p "$2/rust"
+  mkdir -p "$1/rust"
   mmdebstrap --quiet --variant=apt --include=gcc,libc6-dev,musl-tools,ca-certificates \
-    --aptopt='APT::Install-Recommends "false"' --dpkgopt='path-exclude=/usr/share/doc/*' "$suite" "$2/debian.tar" "$mirror"
+    --aptopt='APT::Install-Recommends "false"' --dpkgopt='path-exclude=/usr/share/doc/*' "$suite" "$1/debian.tar" "$mirror"
   # Of the toolchain only what compiles our target: the rest is twice as large.
   (cd "$sysroot" && tar --create bin/cargo bin/rustc lib/*.so* "$part" lib/rustlib/x86_64-unknown-linux-musl) |
-    tar --extract --directory "$2/rust"
-  install -D "$TOOLS/cargo/bin/cargo-auditable" "$2/rust/bin/cargo-auditable"
-  cp "$TOOLS/cargo/.crates.toml" "$2/rust/"
-  printf 'FROM scratch\nADD debian.tar /\nCOPY rust/ /usr/local/\n' >"$2/Containerfile"
-  docker buildx build --quiet --provenance=false --load --tag "$1" --file "$2/Containerfile" "$2"
+    tar --extract --directory "$1/rust"
+  install -D "$TOOLS/cargo/bin/cargo-auditable" "$1/rust/bin/cargo-auditable"
+  cp "$TOOLS/cargo/.crates.toml" "$1/rust/"
+  printf 'FROM scratch\nADD debian.tar /\nCOPY rust/ /usr/local/\n' >"$1/Containerfile"
 }

@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# The folder OUT of one place: its settings, and the files that the services read.
+
+# shellcheck disable=SC2034  # MIRROR is read by sheet.sh
+HOST='' REGISTRY='' MIRROR=''
+
+# Writes standard input into a file; whole or not at all. Containers read it as users of their own; the folder is closed to all others.
+files_put() { # file
+  local folder
+  folder=$(dirname "$1")
+  mkdir -p "$folder" || fail 73 "$folder cannot be made"
+  [[ $folder == "$OUT" ]] || chmod 0755 "$folder"
+  (umask 077 && cat >"$1.new") || fail 73 "$1 cannot be written"
+  chmod 0444 "$1.new"
+  mv -f "$1.new" "$1" || fail 73 "$1 cannot be written"
+}
+
+# Prints a setting of OUT.
+setting() { sed -n "s/^$1=//p" "$OUT/settings.env"; } # name
+
+# Reads for which place OUT is.
+open_place() {
+  [[ -s $OUT/settings.env ]] || fail 66 "there is no $OUT/settings.env: airgap/bootstrap HOST --out $OUT makes it"
+  # shellcheck disable=SC2034
+  HOST=$(setting AIRGAP_HOST) REGISTRY=$HOST
+  [[ $(setting AIRGAP_PORT) == 443 ]] || REGISTRY=$HOST:$(setting AIRGAP_PORT)
+  MIRROR=$HOST:$(setting AIRGAP_MIRROR_PORT)
+}
+
+# Notes for which place OUT is; what was noted stays.
+settle() { # host[:port]
+  local host=${1%:*} port=443 uid=$EUID gid
+  [[ $1 != *:* ]] || port=${1##*:}
+  [[ $host =~ ^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$ && $port =~ ^[1-9][0-9]{0,4}$ ]] || misuse "a place is HOST or HOST:PORT in lower case, not '$1'"
+  if [[ -s $OUT/settings.env ]]; then
+    open_place
+    [[ $HOST == "$host" && $(setting AIRGAP_PORT) == "$port" ]] || fail 78 "$OUT is of $REGISTRY: choose another folder for $1"
+    say "$OUT is of $REGISTRY already"
+    return
+  fi
+  gid=$(id -g)
+  # Root runs nothing as root.
+  if ((uid == 0)); then uid=65532 gid=65532; fi
+  (umask 077 && mkdir -p "$OUT") || fail 73 "$OUT cannot be made"
+  chmod 0700 "$OUT"
+  cat >"$OUT/settings.env.new" <<ENV || fail 73 "$OUT/settings.env cannot be written"
+AIRGAP=$OUT
+AIRGAP_DATA=$(realpath -m "${option[data]:-$OUT/data}")
+AIRGAP_HOST=$host
+AIRGAP_PORT=$port
+AIRGAP_MIRROR_PORT=${option[mirror_port]}
+AIRGAP_BIND=${option[bind]}
+AIRGAP_UID=$uid
+AIRGAP_GID=$gid
+COMPOSE_PROJECT_NAME=registries-${host//./-}-$port
+COMPOSE_PROFILES=${option[mirror]:+mirror}
+MIRROR_UPSTREAM=${option[mirror]}
+ENV
+  mv "$OUT/settings.env.new" "$OUT/settings.env"
+  open_place
+}
+
+# Makes what the services read, and where they write.
+files_make() {
+  local name data
+  users_behind
+  files_put "$OUT/gateway/haproxy.cfg" <"$ROOT/airgap/gateway/haproxy.cfg"
+  if [[ ! -s $OUT/gateway/server.pem ]]; then authority_server "$HOST"; fi
+  files_put "$OUT/gateway/ca.pem" <"$OUT/ca/ca.pem"
+  users_render
+  if [[ ! -s $OUT/machines/machine.cert ]]; then authority_machine machine "$HOST"; fi
+  if [[ ! -s $OUT/registry/config.yaml ]]; then
+    sed "s/@SECRET@/$(users_password)/" "$ROOT/airgap/registry/config.yaml.in" | files_put "$OUT/registry/config.yaml"
+  fi
+  for name in user password; do
+    if [[ ${option[mirror_$name]} ]]; then
+      files_put "$OUT/secrets/mirror_$name" <"${option[mirror_$name]}"
+    elif [[ ! -e $OUT/secrets/mirror_$name ]]; then
+      files_put "$OUT/secrets/mirror_$name" </dev/null
+    fi
+  done
+  if [[ ${option[mirror_ca]} ]]; then files_put "$OUT/mirror/upstream-ca.pem" <"${option[mirror_ca]}"; fi
+  data=$(setting AIRGAP_DATA)
+  for name in registry mirror; do
+    mkdir -p "$data/$name" || fail 73 "$data/$name cannot be made"
+    if ((EUID == 0)); then chown "$(setting AIRGAP_UID):$(setting AIRGAP_GID)" "$data/$name"; fi
+  done
+}
