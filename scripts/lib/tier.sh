@@ -100,6 +100,8 @@ tap_tests() { # name command…
   output=$(mktemp "$WORK/tap.XXXXXX")
   shift
   "$@" >"$output" 2>&1 || code=$?
+  # A test that skipped itself showed nothing.
+  sed -i -E 's/^ok (.* # skip)/not ok \1/' "$output"
   passed=$(grep -c '^ok ' "$output" || true)
   failed=$(grep -c '^not ok ' "$output" || true)
   if ((code != 0 && failed == 0 || passed + failed == 0)); then failed=$((failed + 1)); fi

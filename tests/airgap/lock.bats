@@ -103,16 +103,3 @@ kinds() { # reference [lock]
   start_plain "$BATS_FILE_TMPDIR"
   bundle lock --images images.txt
 }
-
-@test "the page is true: its list is understood, and its commands work" {
-  local image page=$ROOT/airgap/README.md
-  image=$(push_image "$PLAIN/mini/mini-api" page)
-  tagged "$image" 1.0.0
-  image_sign "$image" "$KEYS/release.key" release
-  tagged "$(push_image "$PLAIN/upstream/postgres" postgres)" 18
-  sed -n '/^```$/,/^```$/p' "$page" | sed -n '2,/^```$/p' | sed '/^```/d; s/registry\.intra/'"$PLAIN/" >images.txt
-  [[ $(wc -l <images.txt) == 2 ]]
-  ln -s "$ROOT/airgap" airgap
-  bash -euo pipefail -c "$(sed -n '/^```bash$/,/^```$/p' "$page" | sed '/^```/d')"
-  [[ $(jq -r '.images[].path' images.lock | xargs) == "mini/mini-api import/postgres" ]]
-}

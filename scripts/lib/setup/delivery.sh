@@ -88,6 +88,9 @@ setup_crane() { setup_go crane github.com/google/go-containerregistry/cmd/crane;
 setup_conftest() { setup_go conftest github.com/open-policy-agent/conftest; }
 setup_referrers() { setup_go referrers .; }
 
+# offline: what airgap/prove-offline is made of.
+setup_offline() { apt_install nftables socat iproute2; }
+
 # skopeo: copies images from one kind of place to another.
 setup_skopeo() { setup_unpacked skopeo libgpgme11 libassuan0 libdevmapper1.02.1; }
 

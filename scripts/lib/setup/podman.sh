@@ -5,6 +5,8 @@
 # newest that the units are promised for, built.
 setup_quadlet() {
   local pin='trixie 1' work=$TOOLS/quadlet.new
+  # It reads the units that come out.
+  type -P systemd-analyze >/dev/null || apt_install systemd
   setup_go quadlet-4.9 github.com/containers/podman/v4/cmd/quadlet
   setup_go quadlet-5.8 github.com/containers/podman/v5/cmd/quadlet
   if stamped quadlet "$pin"; then return 0; fi

@@ -1,14 +1,44 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # TEMPORARY stands in airgap/bundle
 # From names to digests: images.txt says which images cross the gap and why each may; images.lock says which bytes these are, and
-# what hangs on them. Needs walk.sh, sign.sh and trust.sh.
+# what hangs on them. Needs walk.sh, sign.sh, trust.sh and keyless.sh.
 
-# By number: the reference, where it lies inside, and the rule as JSON.
-lock_references=() lock_paths=() lock_rules=()
+# Locks the images of a list, or tells what moved since.
+verb_lock() {
+  local images=$here/images.txt lock='' check=
+  while (($#)); do
+    case $1 in
+      --images | --lock)
+        [[ ${2:-} ]] || misuse "$1 wants a file"
+        if [[ $1 == --images ]]; then images=$2; else lock=$2; fi
+        shift
+        ;;
+      --check) check=1 ;;
+      *) misuse "unknown word '$1'" ;;
+    esac
+    shift
+  done
+  lock=${lock:-${images%.txt}.lock}
+  lock_read "$images"
+  lock_roots
+  [[ ! $check || -r $lock ]] || fail 66 "there is no $lock to compare with: airgap/bundle lock writes it"
+  lock_make >"$TEMPORARY/lock"
+  if [[ $check ]]; then
+    lock_compare "$lock" "$TEMPORARY/lock"
+    say "everything is as $lock says"
+    return
+  fi
+  { cp "$TEMPORARY/lock" "$lock.new" && mv "$lock.new" "$lock"; } 2>/dev/null || fail 73 "$lock cannot be written"
+  lock_table "$lock"
+}
+
+# By number: the reference, where it lies inside, and the rule as JSON; in words, if it is keyless.
+lock_references=() lock_paths=() lock_rules=() lock_keyless=()
 
 # Reads images.txt. All faults are told together.
 lock_read() { # file
   local list=$1 line number=0 reference rest path rule faults=0
+  local -A names=()
   [[ -r $1 ]] || fail 66 "$1 cannot be read: it lists the images that cross the gap, one a line"
   lock_references=('') lock_paths=('') lock_rules=('')
   while IFS= read -r line || [[ $line ]]; do
@@ -23,11 +53,20 @@ lock_read() { # file
     elif [[ ! $REF_TAG$REF_DIGEST ]]; then
       lock_fault "$list" "$number" "'$reference' has neither tag nor digest: name one"
     elif ! rule=$(lock_rule "$rest"); then
-      lock_fault "$list" "$number" "'$rest' is no rule: write 'signed release' (or import, promotion), or 'vouched WHO until YYYY-MM-DD WHY'"
-    elif [[ $path && ! $path =~ ^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)+$ ]]; then
+      lock_fault "$list" "$number" "'$rest' is no rule: write 'signed release' (or import, promotion), 'keyless ROOT IDENTITY ISSUER', or 'vouched WHO until YYYY-MM-DD WHY'"
+    elif [[ $path && ! $path =~ ^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}$ ]]; then
       lock_fault "$list" "$number" "'$path' is no place inside: write ORG/[PROJECT/]SERVICE in lower case"
     else
-      lock_references+=("$reference") lock_paths+=("${path:-${REF_REPOSITORY#*/}}") lock_rules+=("$rule")
+      path=${path:-${REF_REPOSITORY#*/}}
+      if [[ $path == airgap/* ]]; then
+        lock_fault "$list" "$number" "'$path' is where the closed side keeps its memory: write 'as' another place"
+        continue
+      elif [[ ${names["$path:${REF_TAG:-$REF_DIGEST}"]:-} ]]; then
+        lock_fault "$list" "$number" "$path:${REF_TAG:-$REF_DIGEST} is named in line ${names["$path:${REF_TAG:-$REF_DIGEST}"]} already: give one of them another place"
+        continue
+      fi
+      names["$path:${REF_TAG:-$REF_DIGEST}"]=$number
+      lock_references+=("$reference") lock_paths+=("$path") lock_rules+=("$rule")
     fi
   done <"$1"
   ((faults == 0)) || exit 65
@@ -46,6 +85,9 @@ lock_rule() { # words
     jq -cn --arg purpose "${BASH_REMATCH[1]}" '{rule: "signed", $purpose}'
   elif [[ $1 =~ ^vouched[[:space:]]+([^[:space:]]+)[[:space:]]+until[[:space:]]+([0-9]{4}-[01][0-9]-[0-3][0-9])[[:space:]]+(.*[^[:space:]])[[:space:]]*$ ]]; then
     jq -cn --arg who "${BASH_REMATCH[1]}" --arg until "${BASH_REMATCH[2]}T00:00:00Z" --arg why "${BASH_REMATCH[3]}" '{rule: "vouched", $who, $until, $why}'
+  elif [[ $1 =~ ^keyless[[:space:]]+([a-z0-9]+(-[a-z0-9]+)*)[[:space:]]+([^[:space:]]+)[[:space:]]+([^[:space:]]+)[[:space:]]*$ && ${#BASH_REMATCH[1]} -le 63 ]]; then
+    jq -cen -L "$ROOT/airgap/lib/carried" --arg root "${BASH_REMATCH[1]}" --arg identity "${BASH_REMATCH[3]}" --arg issuer "${BASH_REMATCH[4]}" \
+      'include "manifest"; {rule: "keyless", $root, $identity, $issuer} | select(all(.identity, .issuer; word))'
   else
     return 1
   fi
@@ -76,14 +118,14 @@ lock_complete() { # file
   ((worst == 0)) || fail "$worst" "not everything that belongs to these images is there: nothing is locked"
 }
 
-# Fails unless every image may cross: signed as its rule wants, or vouched for by somebody whose word has not run out.
+# Fails unless every image may cross: signed as its rule wants, by a key or a certificate, or vouched for by somebody whose word has not run out.
 lock_judge() { # found
   local n digest code worst=0 pinned=() numbers=() now
   now=$(trust_now)
   trust_open "$TEMPORARY/keys"
   while IFS=$'\t' read -r n digest; do
     case $(jq -r .rule <<<"${lock_rules[n]}") in
-      signed)
+      signed | keyless)
         reference_parse "${lock_references[n]}" named
         pinned+=("$REF_REPOSITORY@$digest") numbers+=("$n")
         ;;
@@ -98,8 +140,16 @@ lock_judge() { # found
   mkdir -p "$TEMPORARY/signed"
   ((${#pinned[@]} == 0)) || sign_gather "$TEMPORARY/signed" "${pinned[@]}"
   for ((n = 0; n < ${#pinned[@]}; n++)); do
+    [[ ! ${lock_keyless[numbers[n]]:-} ]] || printf '%d\t%s\n' "$((n + 1))" "${lock_keyless[numbers[n]]}"
+  done >"$TEMPORARY/keyless"
+  keyless_judge "$TEMPORARY/signed" <"$TEMPORARY/keyless"
+  for ((n = 0; n < ${#pinned[@]}; n++)); do
     code=0
-    sign_verdict "$TEMPORARY/signed/$((n + 1))" "${pinned[n]}" "$(jq -r .purpose <<<"${lock_rules[numbers[n]]}")" || code=$?
+    if [[ ${lock_keyless[numbers[n]]:-} ]]; then
+      keyless_verdict "$TEMPORARY/signed/$((n + 1))" || code=$?
+    else
+      sign_verdict "$TEMPORARY/signed/$((n + 1))" "${pinned[n]}" "$(jq -r .purpose <<<"${lock_rules[numbers[n]]}")" || code=$?
+    fi
     ((code == 0)) || say "${lock_references[numbers[n]]}: $SIGN_WHY"
     if ((code != 0 && worst != 69)); then worst=$code; fi
   done
@@ -158,6 +208,6 @@ lock_table() { # file
     printf 'IMAGE\tDIGEST\tSIZE\tPLATFORMS\tHANGS ON IT\tMAY CROSS\n'
     jq -r 'def human: if . >= 1e9 then "\(. / 1e8 | floor / 10) GB" elif . >= 1e6 then "\(. / 1e5 | floor / 10) MB" else "\(. / 100 | floor / 10) kB" end;
       .images[] | [.reference, .digest[7:19], (.size | human), (.platforms | if . == [] then "one" else join(" ") end),
-      ([.manifests[] | select(.kind | IN("referrer", "tagged"))] | length), (.rule | if .rule == "signed" then "signed: \(.purpose)" else "vouched: \(.who) until \(.until[:10])" end)] | @tsv' "$1"
+      ([.manifests[] | select(.kind | IN("referrer", "tagged"))] | length), (.rule | if .rule == "signed" then "signed: \(.purpose)" elif .rule == "keyless" then "keyless: \(.identity)" else "vouched: \(.who) until \(.until[:10])" end)] | @tsv' "$1"
   } | column -t -s $'\t'
 }

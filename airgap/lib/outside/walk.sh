@@ -136,20 +136,22 @@ walk_take() {
   ((walk_new)) || return 0
   printf '%s\0' "${fresh[@]}" | sort -zu | xargs -0 stat --format='%n %s' >"$walk_folder/sizes"
   mapfile -d '' -t fresh < <(printf '%s\0' "${fresh[@]}" | sort -zu)
-  # What a manifest says it is, and what it names: M type, C child, B blob.
+  # What a manifest says it is, and what it names: M type, S what it hangs on, C child, B blob.
   # shellcheck disable=SC2016  # $type is jq's
   sign_read 'if type != "object" then error("no manifest") else
       (.mediaType // (if has("manifests") then "application/vnd.oci.image.index.v1+json" else "application/vnd.oci.image.manifest.v1+json" end)) as $type
       | if $type | plain then "M \($type)" else error("no type") end,
+        (.subject? | objects | if .digest | sha then "S \(.digest)" else error("no subject") end),
         (.manifests[]? | if .digest | sha then "C \(.digest)" else error("no digest") end),
         ((.config? // empty, .layers[]?, .blobs[]?) | if (.digest | sha) and (.size | type == "number" and . >= 0 and . == floor) and (.mediaType | plain)
           then "B \(.digest) \(.size) \(.mediaType)" else error("no blob") end) end' "${fresh[@]}" >"$walk_folder/read" || sign_broken
-  local -A type_of=() size_of=() bad=()
+  local -A type_of=() size_of=() subject_of=() bad=()
   while read -r file size; do size_of[$file]=$size; done <"$walk_folder/sizes"
   : >"$walk_folder/children"
   while IFS=$'\t' read -r file media; do
     case $media in
       M\ *) type_of[$file]=${media#M } ;;
+      S\ *) subject_of[$file]=${media#S } ;;
       C\ *) printf '%s %s\n' "${file##*/}" "${media#C }" >>"$walk_folder/children" ;;
       B\ *)
         read -r _ digest size media <<<"$media"
@@ -161,6 +163,11 @@ walk_take() {
   while IFS=$'\t' read -r file n kind of reference; do
     if [[ ${bad[$file]:-} || ! ${type_of[$file]:-} ]]; then
       walk_miss "$n" 65 "sha256:${file##*/} is no manifest"
+      continue
+    fi
+    # Whatever a list says: what it hangs on is what it says itself.
+    if [[ $kind == referrer && ${subject_of[$file]:-} != "$of" ]]; then
+      unset "walk_known[$n sha256:${file##*/}]"
       continue
     fi
     printf '%s\tsha256:%s\t%s\t%s\t%s\t%s\t%s\n' "$n" "${file##*/}" "${type_of[$file]}" "${size_of[$file]}" "$kind" "$of" "$reference" >>"$walk_folder/found"
