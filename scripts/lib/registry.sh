@@ -88,7 +88,7 @@ registry_token() { # registry path headers [actions]
     printf 'data-urlencode = "scope=repository:%s:%s"\n' "$2" "${4:-pull}"
     [[ ! ${REGISTRY_CA:-} ]] || printf 'cacert = "%s"\n' "$REGISTRY_CA"
     [[ ! ${registry_users[$1]} ]] || printf 'user = %s\n' "${registry_users[$1]}"
-  } | curl --config - 2>/dev/null | jq -r '.token // .access_token // empty | strings | select(test("\\A[A-Za-z0-9._~+/=-]+\\z"))' 2>/dev/null || true
+  } | curl --disable --config - 2>/dev/null | jq -r '.token // .access_token // empty | strings | select(test("\\A[A-Za-z0-9._~+/=-]+\\z"))' 2>/dev/null || true
 }
 
 # Asks what is noted, sixteen at a time.
@@ -101,7 +101,7 @@ registry_fetch() {
     if ((code != 0)) && [[ $status == 2* ]]; then status=000; fi
     REGISTRY_STATUS[$file]=$status
     if [[ $status == 200 && -f $file ]]; then came+=("$file"); fi
-  done < <(for part in "$registry_work"/questions.*; do curl --parallel --parallel-max 16 --config "$part" 2>/dev/null || true; done)
+  done < <(for part in "$registry_work"/questions.*; do curl --disable --parallel --parallel-max 16 --config "$part" 2>/dev/null || true; done)
   rm -f "$registry_work"/questions.*
   : >"$registry_work/questions"
   ((${#came[@]})) || return 0

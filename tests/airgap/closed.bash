@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2153  # NAME is the test's stream
 # The closed side in small: two registries of its own, its keys, and a bundle that was carried to it. Needs outside.bash.
 
 # Brings it up beside the connected side, in a folder; once for a file of tests. Sets HERE and NATIVE: the registry that keeps no list of what
@@ -16,7 +17,6 @@ closed_start() { # folder
   export PLAIN=$outside_plain LISTING=$outside_listing REFERENCE_REGISTRIES=$OUTSIDE_REGISTRIES
   export REGISTRY_CA=$1/authorities.pem SSL_CERT_FILE=$1/authorities.pem DOCKER_CONFIG=$1/docker-both
   cd "$1" || return
-  # Keys that openssl reads, which sign quickly; cosign's are for a test of their own.
   for name in bundle import receipt receipt-other break-glass; do pem_key "$name"; done
   "$ROOT/scripts/trust" key import-cosign
   "$ROOT/scripts/trust" add bundle.pub --id bundle --purpose bundle
@@ -24,12 +24,6 @@ closed_start() { # folder
   for name in receipt receipt-other; do "$ROOT/scripts/trust" add "$name.pub" --id "$name" --purpose receipt; done
   "$ROOT/scripts/trust" add break-glass.pub --id break-glass --purpose break-glass
   "$ROOT/scripts/trust" sign root.key
-}
-
-# Makes a key that openssl reads, encrypted.
-pem_key() { # name
-  (umask 077 && openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -aes-256-cbc -pass env:COSIGN_PASSWORD -out "$1.key" 2>/dev/null)
-  openssl pkey -in "$1.key" -passin env:COSIGN_PASSWORD -pubout -out "$1.pub"
 }
 
 # Ends it.
@@ -48,4 +42,34 @@ import_bundle() { # registry words…
   local to=$1
   shift
   inside bundle import --to "$to" --key "$KEYS/import.key" --receipt-key "$KEYS/receipt.key" "$@"
+}
+
+# Pushes a signed image outside and prints its reference by digest.
+signed_image() { # path text tag [kilobytes]
+  local image
+  head -c "$((${4:-1} * 1024))" /dev/urandom >noise
+  image=$(push_image "$PLAIN/$1" "$2 $(base64 -w 0 noise)")
+  tagged "$image" "$3"
+  image_sign "$image" "$KEYS/release.key" release
+  printf '%s\n' "$image"
+}
+
+# Exports images.txt as this test's stream.
+out() { # folder words…
+  local folder=$1
+  shift
+  bundle lock --images images.txt >/dev/null 2>&1
+  AIRGAP_STATE=$BATS_TEST_TMPDIR/outside bundle export --lock images.lock --key "$KEYS/bundle.key" --stream "$NAME" --without chart --without policies --out "$folder" "$@"
+}
+
+# Prints where a name points inside; nothing when nobody has it.
+points() { oras resolve "$1" 2>/dev/null || true; } # registry/path:tag
+
+# Prints every name in repositories of a registry, and where it points.
+content() { # registry path…
+  local registry=$1 path
+  shift
+  for path in "$@"; do
+    oras repo tags "$registry/$path" 2>/dev/null | while IFS= read -r tag; do printf '%s:%s %s\n' "$path" "$tag" "$(points "$registry/$path:$tag")"; done
+  done | sort
 }

@@ -10,7 +10,7 @@ setup_file() {
   outside_house
   outside_start "$BATS_FILE_TMPDIR"
   local name
-  for name in bundle receipt gone; do "$ROOT/scripts/trust" key "$name"; done
+  for name in bundle receipt gone; do pem_key "$name"; done
   "$ROOT/scripts/trust" add bundle.pub --id bundle --purpose bundle
   "$ROOT/scripts/trust" add receipt.pub --id receipt --purpose receipt
   "$ROOT/scripts/trust" add gone.pub --id gone --purpose bundle

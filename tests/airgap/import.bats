@@ -32,41 +32,11 @@ setup() {
 
 bundle() { "$ROOT/airgap/bundle" "$@"; }
 
-# Pushes a signed image outside and prints its reference by digest.
-signed_image() { # path text tag [kilobytes]
-  local image
-  head -c "$((${4:-1} * 1024))" /dev/urandom >noise
-  image=$(push_image "$PLAIN/$1" "$2 $(base64 -w 0 noise)")
-  tagged "$image" "$3"
-  image_sign "$image" "$KEYS/release.key" release
-  printf '%s\n' "$image"
-}
-
-# Exports images.txt as this test's stream.
-out() { # folder words…
-  local folder=$1
-  shift
-  bundle lock --images images.txt >/dev/null 2>&1
-  AIRGAP_STATE=$BATS_TEST_TMPDIR/outside bundle export --lock images.lock --key "$KEYS/bundle.key" --stream "$NAME" --without chart --without policies --out "$folder" "$@"
-}
-
-# Prints where a name points inside; nothing when nobody has it.
-points() { oras resolve "$1" 2>/dev/null || true; } # registry/path:tag
-
 # Prints the digests of all that hangs on an image, and of what hangs on that.
 hanging() { oras discover --format json --depth 5 "$1" | jq -r '[.. | objects | .referrers? // empty | .[].digest] | unique[]'; } # reference
 
 # Runs a command of ours with the closed side's registries, in this shell.
 inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
-
-# A digest of everything that a registry stores as content, by repository.
-content() { # registry path…
-  local registry=$1 path
-  shift
-  for path in "$@"; do
-    oras repo tags "$registry/$path" 2>/dev/null | while IFS= read -r tag; do printf '%s:%s %s\n' "$path" "$tag" "$(points "$registry/$path:$tag")"; done
-  done | sort
-}
 
 @test "what was carried is inside with the same digests and all that hangs on it, countersigned, on both kinds of registries" {
   local image child second registry signatures

@@ -157,7 +157,7 @@ runs_under_docker() { # reference
   cp -R "$TRUST" "$TRUST_PIN" "$BATS_TEST_TMPDIR/"
   export TRUST=$BATS_TEST_TMPDIR/trust TRUST_PIN=$BATS_TEST_TMPDIR/pin
   "$ROOT/scripts/trust" revoke receipt --reason "it was lost"
-  "$ROOT/scripts/trust" key receipt-third
+  pem_key receipt-third
   "$ROOT/scripts/trust" add receipt-third.pub --id receipt-third --purpose receipt
   "$ROOT/scripts/trust" sign root.key
   refused 65 "bundle reconcile" inside bundle import --to "$HERE" --key import.key --receipt-key receipt-other.key carried

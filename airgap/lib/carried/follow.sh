@@ -84,7 +84,9 @@ follow_places() { # dir…
   for dir in "$@"; do
     [[ -d $dir ]] || fail 66 "there is no folder $dir: is the medium mounted?"
     printf '%s\0' "$dir"
-    for inner in "$dir"/medium-*; do [[ ! -d $inner ]] || printf '%s\0' "$inner"; done
+    for inner in "$dir"/medium-*; do
+      if [[ -d $inner && ! -L $inner && ${inner##*/} =~ ^medium-[1-9][0-9]{0,3}$ ]]; then printf '%s\0' "$inner"; fi
+    done
   done
 }
 

@@ -14,7 +14,8 @@ def hex: type == "string" and test("\\A[0-9a-f]{64}\\z");
 def sentence: type == "string" and test("\\A[^\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]{1,500}\\z");
 def tag: type == "string" and test("\\A[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\\z");
 # Where an image lies inside. The organisation airgap is for marks and receipts.
-def place: type == "string" and length <= 200 and test("\\A[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}\\z") and (startswith("airgap/") | not);
+def place: type == "string" and length <= 200 and test("\\A[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){1,2}\\z") and (startswith("airgap/") | not)
+  and (test("-(dev|beta|rc)/") or test("-(dev|beta|rc)-(dev|beta|rc)\\z") | not);
 def source: type == "string" and length <= 500
   and test("\\A[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?(/[a-z0-9]+(-[a-z0-9]+)*){2,3}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?\\z");
 def file: type == "string" and length <= 500 and test("\\Afiles(/[A-Za-z0-9_][A-Za-z0-9._+@~-]{0,127}){1,8}\\z");
@@ -32,7 +33,7 @@ def head_faults($audience):
   elif .purpose != "bundle" then ["it serves \(.purpose | told), not \"bundle\""]
   elif .audience != $audience then ["it is for \(.audience | told), not for \"\($audience)\": it went to the wrong place"]
   else fields(["type", "purpose", "audience", "signer", "stream", "serial", "previous", "created", "expires", "media", "base", "images", "blobs", "files"]; [])
-    + if (.signer | id) and (.stream | id) then [] else ["its signer or stream is not lower-case words with '-' between them"] end
+    + if (.signer | id) and (.stream | id) and (.stream | test("(\\A|-)(dev|beta|rc)\\z") | not) then [] else ["its signer or stream is not lower-case words with '-' between them"] end
     + if .serial | whole(1; 999999999) then [] else ["its serial is not 1, 2, 3, …"] end
     + if .previous == "" or ((.previous | sha) and .serial != 1) then [] else ["it does not say which manifest it follows"] end
     + if (.created | instant) and (.expires | instant) and .created < .expires then [] else ["it is not good from one time (2026-01-31T00:00:00Z) to a later one"] end

@@ -11,13 +11,14 @@ medium_content() {
   # What a manifest says, as JSON: its type, subject, children, blobs, processors, and the bundle of a signature, if it is one.
   sign_read 'if type != "object" then error("no manifest") else . end
     | (.mediaType // (if has("manifests") then "application/vnd.oci.image.index.v1+json" else "application/vnd.oci.image.manifest.v1+json" end)) as $type
-    | {type: $type, subject: (.subject.digest? // null), children: [.manifests[]? | [.digest, .size, .mediaType // ""]],
+    | {type: $type, config: (.config.mediaType? // null), artifact: (.artifactType // null), layers: [.layers[]?.digest], subject: (.subject.digest? // null), children: [.manifests[]? | [.digest, .size, .mediaType // ""]],
        blobs: [(.config? // empty, .layers[]?, .blobs[]?) | [.digest, .size]],
        platforms: [.manifests[]?.platform | select(.os and .os != "unknown") | [.os, .architecture, .variant] | map(select(.)) | join("/")],
        signature: (if .artifactType == $bundle and (.layers | length) == 1 and .layers[0].mediaType == $bundle and .layers[0].size <= $largest
          then .layers[0].digest else null end)} | tojson' "${manifests[@]}" >"$BUNDLE/said" || fail 69 "the manifests cannot be read here: is there room in ${TMPDIR:-/tmp}?"
   medium_compared >"$BUNDLE/compared" || fail 69 "the manifests cannot be compared here: is there room in ${TMPDIR:-/tmp}?"
   while IFS= read -r why; do medium_fault 65 "$why"; done <"$BUNDLE/compared"
+  medium_unpacked >"$BUNDLE/unpacked" || fail 69 "what is to be unpacked cannot be listed here: is there room in ${TMPDIR:-/tmp}?"
   medium_archives >"$BUNDLE/archives" || fail 69 "the archives cannot be listed here"
   while IFS=$'\t' read -r archive what; do
     why=$(medium_archive "$archive") || medium_fault 65 "$what: $why"
@@ -41,6 +42,9 @@ medium_compared() {
             ($says.blobs[] | . as [$blob, $size] | if ($blob | type) != "string" or $held[$blob] == null then "\($digest) needs \($blob | told), which is not in its list"
               elif $blobs[$blob].size != $size then "\($digest) says another size of \($blob)" else empty end),
             (select(.kind == "referrer" and $says.subject != .of) | "\($digest) does not hang on \(.of), as the list says"),
+            (select(.kind == "image" and (($image.kind == "chart" and $says.config != "application/vnd.cncf.helm.config.v1+json")
+                or ($image.kind == "policies" and ($says.config != "application/vnd.oci.empty.v1+json" or $says.artifact != "application/vnd.mini-api.policies.v1"))))
+              | "it is called \($image.kind | told) and is none"),
             (select(.kind == "image" and $says.platforms != $image.platforms) | "its processors are not those in the list"),
             (select(.kind == "child") | $said[.of] | select(type == "object") | select(any(.children[]; .[0] == $digest) | not) | "\($digest) is no child of \($one.of), as the list says") end),
         # Of all manifests something can be said: then every blob must be one that is named.
@@ -59,15 +63,17 @@ medium_archives() {
   while IFS=$'\t' read -r n path; do
     [[ ! ${MEDIUM_DIRS[n]:-} ]] || printf '%s\t%s\n' "${MEDIUM_DIRS[n]}/$path" "medium $n: $path"
   done < <(awk -F '\t' '$4 ~ /^files\/tools\/.*\.(tar|tgz|tar\.[a-z0-9]+)$/ { print $1 "\t" $4 }' "$BUNDLE/entries")
-  # The layers of a chart and of policies, and their configuration if it were one.
+  # Every layer of a chart and of policies is one.
   while IFS= read -r hex; do
-    medium_file "$hex" || continue
-    if [[ $(head -c 2 "$MEDIUM_FILE" | od -An -tx1 | tr -d ' ') == 1f8b || $(head -c 262 "$MEDIUM_FILE" | tail -c 5 | tr -d '\0') == ustar ]]; then
-      printf '%s\t%s\n' "$MEDIUM_FILE" "medium ${medium_place[$hex]}: blobs/sha256/$hex"
-    fi
-  done < <(jq -r --rawfile said "$BUNDLE/said" '[.images[] | select(.kind != "image").digest] as $wanted
+    if medium_file "$hex"; then printf '%s\t%s\n' "$MEDIUM_FILE" "medium ${medium_place[$hex]}: blobs/sha256/$hex"; fi
+  done <"$BUNDLE/unpacked"
+}
+
+# Prints the layers that people will unpack.
+medium_unpacked() {
+  jq -r --rawfile said "$BUNDLE/said" '[.images[] | select(.kind != "image").digest] as $wanted
     | $said | split("\n")[] | select(. != "") | split("\t") | select("sha256:" + (.[0] | sub(".*/"; "")) | IN($wanted[])) | .[1] | select(. != "!") | fromjson
-    | .blobs[][0] | strings | .[7:]' "$BUNDLE/manifest.json" | sort -u)
+    | .layers[] | strings | .[7:]' "$BUNDLE/manifest.json" | sort -u
 }
 
 # Prints what is wrong with an archive, and fails: nothing in it may lie outside, or lead there. It is listed, not unpacked.

@@ -110,8 +110,11 @@ import_paths() {
 # Fails unless images that the bundle does not carry, because they are inside, are signed there as their rule wants.
 import_uncarried() {
   local path digest n=0 references=() code worst=0
-  awk -F '\t' -v OFS='\t' 'FILENAME == ARGV[1] { if ($3 == "manifests" && $6 == 0) base[$1, $4] = 1; next } $7 != "-" && ($1, $4) in base { print $2, $4, $7, $8 }' \
-    "$TARGET/places" "$TARGET/images" >"$TARGET/uncarried"
+  # Those that are not carried, and those of which only the signature is not.
+  awk -F '\t' -v OFS='\t' -v places="$TARGET/places" -v left="$BUNDLE/uncarried" '
+    FILENAME == places { if ($3 == "manifests" && $6 == 0) base[$2, $4] = 1; next }
+    FILENAME == left { split($0, word, " "); base[word[1], word[2]] = 1; next }
+    $7 != "-" && ($2, $4) in base { print $2, $4, $7, $8 }' "$TARGET/places" "$BUNDLE/uncarried" "$TARGET/images" >"$TARGET/uncarried"
   [[ -s $TARGET/uncarried ]] || return 0
   while IFS=$'\t' read -r path digest _; do references+=("$import_to/$path@$digest"); done <"$TARGET/uncarried"
   mkdir -p "$TARGET/signed"

@@ -51,7 +51,7 @@ status_look() { # deep-or-nothing
   status_extra
   : >"$TARGET/wrong"
   if [[ $1 ]]; then
-    say "reading all of it: $(awk -F '\t' '!seen[$2, $4]++ { sum += $5; n++ } END { printf "%d things, %d", n, sum }' "$TARGET/places" | numfmt --to=si --field=3)B"
+    say "reading all of it: $(awk -F '\t' '!seen[$2, $4]++ { sum += $5; n++ } END { printf "%d things, %.0f", n, sum }' "$TARGET/places" | numfmt --to=si --field=3)B"
     cut -f 2-5 "$TARGET/places" | registry_read "$TARGET/wrong"
   fi
   status_faults

@@ -48,6 +48,7 @@ export_word() { # option word…
       ;;
     --stream)
       [[ $2 =~ ^[a-z0-9]+(-[a-z0-9]+)*$ && ${#2} -le 63 ]] || misuse "--stream wants lower-case words with '-' between them"
+      [[ ! $2 =~ (^|-)(dev|beta|rc)$ ]] || misuse "--stream '$2' ends like a channel, where others may write inside: name it otherwise"
       EXPORT_STREAM=$2
       ;;
     --audience)

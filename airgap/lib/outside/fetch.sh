@@ -113,7 +113,7 @@ fetch_ask() {
   # Whoever is killed takes curl along: nobody else may write to the folder then.
   ! type -P setpriv >/dev/null || guard=(setpriv --pdeathsig KILL)
   # On stderr curl keeps nothing back.
-  exec {answers}< <(cd "$FETCH_FOLDER" && exec "${guard[@]}" curl --silent --no-progress-meter --parallel --parallel-max 16 --config <(fetch_questions) 2>&1 >/dev/null)
+  exec {answers}< <(cd "$FETCH_FOLDER" && exec "${guard[@]}" curl --disable --silent --no-progress-meter --parallel --parallel-max 16 --config <(fetch_questions) 2>&1 >/dev/null)
   FETCH_PID=$!
   while true; do
     code=0

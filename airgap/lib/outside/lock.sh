@@ -135,6 +135,7 @@ lock_judge() { # found
           worst=65
         fi
         ;;
+      *) fail 69 "the rule of ${lock_references[n]} cannot be read here" ;;
     esac
   done < <(awk -F '\t' '$5 == "image" { print $1 "\t" $2 }' "$1")
   mkdir -p "$TEMPORARY/signed"
@@ -164,9 +165,10 @@ lock_write() { # folder
     printf '%s\t%s\t%s\t%s\t%s\n' "$n" "${lock_references[n]}" "${lock_paths[n]}" "$REF_TAG" "${lock_rules[n]}"
   done >"$1/images"
   # The processors of an image that is no index stand in its configuration; an index names them itself.
+  lock_platforms "$1" >"$1/platforms" || fail 69 "the processors of these images cannot be read here: is there room in ${TMPDIR:-/tmp}?"
   jq -nS --rawfile images "$1/images" --rawfile found "$1/found" --rawfile holds "$1/holds" --arg made "$(trust_now)" \
-    --slurpfile platforms <(lock_platforms "$1") '
-    def rows: split("\n") | map(select(. != "") | split("\t"));
+    --slurpfile platforms "$1/platforms" '
+    ($platforms | add // {}) as $platforms | def rows: split("\n") | map(select(. != "") | split("\t"));
     ($holds | rows | group_by(.[0]) | map({key: .[0][0], value: map({digest: .[1], size: (.[2] | tonumber), mediaType: .[3]})}) | from_entries) as $blobs
     | ($found | rows | group_by(.[0]) | map({key: .[0][0], value: .}) | from_entries) as $manifests
     | {type: "images-lock/v1", made: $made, images: [$images | rows[] | . as [$n, $reference, $path, $tag, $rule]
@@ -174,11 +176,11 @@ lock_write() { # folder
       | ($all | map({digest: .[1], mediaType: .[2], size: (.[3] | tonumber), kind: .[4]} + (if .[5] == "-" then {} else {of: .[5]} end)
           + (if .[6] == "-" then {} else {tag: .[6]} end)) | sort_by(.digest)) as $list
       | ([$list[].digest | $blobs[.][]?] | unique_by(.digest)) as $held
-      | {reference: $reference, path: $path, digest: $own[1], mediaType: $own[2], rule: ($rule | fromjson), platforms: ($platforms[0][$own[1]] // []),
+      | {reference: $reference, path: $path, digest: $own[1], mediaType: $own[2], rule: ($rule | fromjson), platforms: ($platforms[$own[1]] // []),
          size: ([$list[].size, $held[].size] | add), manifests: $list, blobs: $held} + (if $tag == "" then {} else {tag: $tag} end)]}'
 }
 
-# Prints which processors each index is for.
+# Prints which processors each index is for, in as many objects as there are runs of jq.
 lock_platforms() { # folder
   awk -F '\t' -v folder="$1/manifests/" '$5 == "image" { sub(/^sha256:/, "", $2); print folder $2 }' "$1/found" | sort -u | xargs -d '\n' \
     jq -n '[inputs | {key: ("sha256:" + (input_filename | sub(".*/"; ""))), value: [.manifests[]?.platform | select(.os and .os != "unknown") | [.os, .architecture, .variant] | map(select(.)) | join("/")]}] | from_entries'

@@ -30,11 +30,15 @@ media_rows() { # base
 # Decides which medium carries what, and writes `placed`: number of the medium, B or F, digest or path, size. An image whose parts fit on
 # one medium is never torn apart, and lies on the first that has room.
 media_place() { # size…
-  local fixed what size n
+  local fixed what size n why
   # No medium has a longer manifest than this.
   awk -F '\t' '{ print "9999\tB\t" $2 "\t" $3 }' "$TEMPORARY/carried" >"$TEMPORARY/placed"
   awk -F '\t' '{ print "9999\tF\t" $1 "\t" $2 }' "$TEMPORARY/files" >>"$TEMPORARY/placed"
   media_manifest 999999999 9999 "$(printf 'sha256:%064d' 0)" >"$TEMPORARY/longest"
+  # What nobody inside would take is not carried there.
+  why=$(jq -r -L "$here/lib/carried" --arg audience "$EXPORT_AUDIENCE" --argjson largest "$medium_manifest_largest" 'include "manifest"; faults($audience; $largest)[:20][]' "$TEMPORARY/longest") ||
+    fail 69 "the manifest cannot be judged here: is there room in ${TMPDIR:-/tmp}?"
+  [[ ! $why ]] || { say "$why" && fail 65 "nobody inside would take this bundle: see above"; }
   fixed=$(($(stat -c %s "$TEMPORARY/longest") + 2 * media_signature + media_first_line + 160))
   awk -F '\t' -v sizes="$*" -v fixed="$fixed" '
     function capacity(m) { return m <= listed ? size[m] : last }
@@ -143,7 +147,7 @@ media_seal() { # work-folder manifest signature key serial
       printf '# bundle %s %s medium %d of %d\n' "$EXPORT_STREAM" "$5" "$n" "$MEDIA"
       {
         printf '%s  manifest.json\n%s  manifest.json.sig\n' "$manifest" "$signature"
-        [[ ! -e $TEMPORARY/on.$n.B ]] || awk '{ print $1 "  blobs/sha256/" $1 }' "$TEMPORARY/on.$n.B"
+        [[ ! -e $TEMPORARY/on.$n.B ]] || awk '{ print $1 "  blobs/sha256/" $1 }' "$TEMPORARY/on.$n.B" || exit 1
         [[ ! -e $TEMPORARY/on.$n.F ]] || awk -F '\t' 'FILENAME == ARGV[1] { here[$1] = 1; next } $1 in here { print $3 "  " $1 }' "$TEMPORARY/on.$n.F" "$TEMPORARY/files"
       } | LC_ALL=C sort -k 2
     } >"$sums" || media_full "$1"

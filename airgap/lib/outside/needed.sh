@@ -204,6 +204,6 @@ need_told() { # json-or-nothing
     awk -F '\t' -v OFS='\t' '{ print $1 == 0 ? "none" : $1, ($1 == 0 ? "sha256:" : "blobs/sha256/") $3, $2 }' "$heard/meant"
   } | column -t -s $'\t'
   awk -F '\t' '$1 > 0 { n++; sum += $2 } $1 == 0 { inside++ } END {
-    printf "%d things, %d bytes: carry the media again, or manifest.json, manifest.json.sig, SHA256SUMS, SHA256SUMS.sig of each with these files\n", n, sum
+    printf "%d things, %.0f bytes: carry the media again, or manifest.json, manifest.json.sig, SHA256SUMS, SHA256SUMS.sig of each with these files\n", n, sum
     if (inside) printf "%d were carried by an earlier bundle: export without --since\n", inside }' "$heard/meant"
 }

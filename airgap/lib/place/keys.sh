@@ -15,8 +15,7 @@ keys_make() {
   [[ ${COSIGN_PASSWORD+set} || -t 0 ]] || fail 77 "keys are encrypted: give their password in COSIGN_PASSWORD, or call this at a keyboard"
   (umask 077 && mkdir -p "$OUT/keys") || fail 73 "$OUT/keys cannot be made"
   for name in "${missing[@]}"; do
-    # One that was stopped halfway left a key without its public half.
-    rm -f "$OUT/keys/$name.key"
+    [[ ! -e $OUT/keys/$name.key ]] || fail 66 "$OUT/keys/$name.key is there without $name.pub: bring that back, or remove the key if it was never used"
     "$ROOT/scripts/trust" key "$OUT/keys/$name" || exit
   done
 }

@@ -10,6 +10,7 @@ files_put() { # file
   folder=$(dirname "$1")
   mkdir -p "$folder" || fail 73 "$folder cannot be made"
   [[ $folder == "$OUT" ]] || chmod 0755 "$folder"
+  rm -f "$1.new"
   (umask 077 && cat >"$1.new") || fail 73 "$1 cannot be written"
   chmod 0444 "$1.new"
   mv -f "$1.new" "$1" || fail 73 "$1 cannot be written"
@@ -31,10 +32,14 @@ open_place() {
 settle() { # host[:port]
   local host=${1%:*} port=443 uid=$EUID gid
   [[ $1 != *:* ]] || port=${1##*:}
+  [[ ! ${option[mirror]} || ${option[mirror]} =~ ^https://[a-zA-Z0-9.:/_-]+$ ]] ||
+    misuse "--mirror wants https://HOST[:PORT] without a password in it: that goes into --mirror-password FILE"
   [[ $host =~ ^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$ && $port =~ ^[1-9][0-9]{0,4}$ ]] || misuse "a place is HOST or HOST:PORT in lower case, not '$1'"
   if [[ -s $OUT/settings.env ]]; then
     open_place
     [[ $HOST == "$host" && $(setting AIRGAP_PORT) == "$port" ]] || fail 78 "$OUT is of $REGISTRY: choose another folder for $1"
+    [[ ! ${option[mirror]} || ${option[mirror]} == "$(setting MIRROR_UPSTREAM)" ]] ||
+      fail 78 "$OUT is of the mirror '$(setting MIRROR_UPSTREAM)': edit $OUT/settings.env, then call this again"
     say "$OUT is of $REGISTRY already"
     return
   fi
@@ -62,16 +67,17 @@ ENV
 
 # Makes what the services read, and where they write.
 files_make() {
-  local name data
+  local name data secret config
   users_behind
   files_put "$OUT/gateway/haproxy.cfg" <"$ROOT/airgap/gateway/haproxy.cfg"
   if [[ ! -s $OUT/gateway/server.pem ]]; then authority_server "$HOST"; fi
   files_put "$OUT/gateway/ca.pem" <"$OUT/ca/ca.pem"
   users_render
   if [[ ! -s $OUT/machines/machine.cert ]]; then authority_machine machine "$HOST"; fi
-  if [[ ! -s $OUT/registry/config.yaml ]]; then
-    sed "s/@SECRET@/$(users_password)/" "$ROOT/airgap/registry/config.yaml.in" | files_put "$OUT/registry/config.yaml"
-  fi
+  # Its secret stays; it is no word of a command.
+  secret=$(sed -n 's/^  secret: //p' "$OUT/registry/config.yaml" 2>/dev/null || true)
+  config=$(<"$ROOT/airgap/registry/config.yaml.in")
+  printf '%s\n' "${config/@SECRET@/${secret:-$(users_password)}}" | files_put "$OUT/registry/config.yaml"
   for name in user password; do
     if [[ ${option[mirror_$name]} ]]; then
       files_put "$OUT/secrets/mirror_$name" <"${option[mirror_$name]}"
@@ -83,6 +89,8 @@ files_make() {
   data=$(setting AIRGAP_DATA)
   for name in registry mirror; do
     mkdir -p "$data/$name" || fail 73 "$data/$name cannot be made"
+    # Whoever may not pull may not read the files either.
+    chmod 0700 "$data/$name" || fail 73 "$data/$name cannot be closed to others"
     if ((EUID == 0)); then chown "$(setting AIRGAP_UID):$(setting AIRGAP_GID)" "$data/$name"; fi
   done
 }

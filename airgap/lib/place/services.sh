@@ -37,7 +37,7 @@ gateway_address() {
 }
 
 gateway_refuses() {
-  [[ $(curl --silent --output /dev/null --write-out '%{http_code}' --cacert "$OUT/ca/ca.pem" \
+  [[ $(curl --silent --noproxy '*' --output /dev/null --write-out '%{http_code}' --cacert "$OUT/ca/ca.pem" \
     --resolve "$HOST:$(setting AIRGAP_PORT):$(gateway_address)" "https://$HOST:$(setting AIRGAP_PORT)/v2/") == 401 ]]
 }
 
@@ -50,7 +50,9 @@ gateway_shows() {
 # Lets the gateway read its files anew, if it runs; whoever is pulling is not cut off.
 reload() {
   local id
-  id=$(compose ps --quiet gateway 2>/dev/null) || return 0
+  # Nothing was ever started from here.
+  [[ -s $OUT/images.env ]] || return 0
+  id=$(compose ps --quiet gateway) || fail 69 "the engine does not answer, and the gateway goes on with its old files: mend that, then airgap/bootstrap compose restart gateway --out $OUT"
   [[ $id ]] || return 0
   compose exec -T gateway haproxy -c -q -f /etc/gateway/users.cfg -f /etc/gateway/haproxy.cfg >&2 || fail 78 "the gateway does not take its new files, and goes on with the old"
   docker kill --signal USR2 "$id" >/dev/null || fail 69 "the gateway does not hear: airgap/bootstrap compose restart gateway --out $OUT"
