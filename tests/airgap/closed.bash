@@ -45,7 +45,7 @@ import_bundle() { # registry words…
 }
 
 # Pushes a signed image outside and prints its reference by digest.
-signed_image() { # path text tag [kilobytes]
+release_image() { # path text tag [kilobytes]
   local image
   head -c "$((${4:-1} * 1024))" /dev/urandom >noise
   image=$(push_image "$PLAIN/$1" "$2 $(base64 -w 0 noise)")
@@ -55,7 +55,7 @@ signed_image() { # path text tag [kilobytes]
 }
 
 # Exports images.txt as this test's stream.
-out() { # folder words…
+export_stream() { # folder words…
   local folder=$1
   shift
   bundle lock --images images.txt >/dev/null 2>&1

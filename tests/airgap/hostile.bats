@@ -62,7 +62,7 @@ wayward_import() { inside bundle import --to "$WAYWARD" --key "$KEYS/import-wayw
 
 @test "an image whose tag looks like what holds parts of the stream keeps it, and nothing is deleted" {
   vouched_image "$NAME" one 1 "$NAME-1"
-  out out
+  export_stream out
   import_bundle "$HERE" out
   [[ $(points "$HERE/import/$NAME:$NAME-1") == "$(points "$PLAIN/up/$NAME:$NAME-1")" ]]
   oras manifest fetch "$HERE/import/$NAME@$(points "$PLAIN/up/$NAME:$NAME-1")" >/dev/null
@@ -71,22 +71,22 @@ wayward_import() { inside bundle import --to "$WAYWARD" --key "$KEYS/import-wayw
 @test "names that the stream gave stay its own: after an undo, on a new host, and before the receipt" {
   local home=$BATS_TEST_TMPDIR/inside/inside/${HERE//:/_}/$NAME
   vouched_image "$NAME" one
-  out first
+  export_stream first
   import_bundle "$HERE" first
   vouched_image "$NAME" two
-  out second
+  export_stream second
   import_bundle "$HERE" second
   inside bundle undo --to "$HERE" --stream "$NAME"
   import_bundle "$HERE" second
   # As if it had been killed before its receipt.
   rm "$home/receipt.json"
   vouched_image "$NAME" three
-  out third
+  export_stream third
   import_bundle "$HERE" third
   rm -rf "$BATS_TEST_TMPDIR/inside"
   inside bundle reconcile --to "$HERE" --stream "$NAME" --key "$KEYS/receipt.key" --key "$KEYS/receipt-other.key"
   vouched_image "$NAME" four
-  out fourth
+  export_stream fourth
   import_bundle "$HERE" fourth
   [[ $(points "$HERE/import/$NAME:1") == "$(points "$PLAIN/up/$NAME:1")" ]]
 }
@@ -94,10 +94,10 @@ wayward_import() { inside bundle import --to "$WAYWARD" --key "$KEYS/import-wayw
 @test "an undo takes back all names of a serial, in however many runs they were moved" {
   local n was=()
   for n in 1 2; do vouched_image "$NAME-$n" old 300; done
-  out first
+  export_stream first
   import_bundle "$HERE" first
   for n in 1 2; do was+=("$(points "$HERE/import/$NAME-$n:1")") && vouched_image "$NAME-$n" new 300; done
-  out second --medium-size 450K
+  export_stream second --medium-size 450K
   for n in $(find second -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -rV); do import_bundle "$HERE" --partial "second/$n"; done
   for n in 1 2; do [[ $(points "$HERE/import/$NAME-$n:1") == "$(points "$PLAIN/up/$NAME-$n:1")" ]]; done
   inside bundle undo --to "$HERE" --stream "$NAME"
@@ -111,7 +111,7 @@ wayward_import() { inside bundle import --to "$WAYWARD" --key "$KEYS/import-wayw
   referrer=$(push_referrer "$image" application/vnd.example.report "a report")
   push_referrer "$referrer" application/vnd.example.comment "a comment"
   echo "$LISTING/up/$NAME:1 as import/$NAME vouched ada@example.org until 2099-01-01 reviewed" >images.txt
-  out out
+  export_stream out
   echo '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":null}' >nonsense
   oras manifest push --media-type application/vnd.oci.image.index.v1+json "$HERE/import/$NAME:sha256-${referrer#*@sha256:}" nonsense >&2
   refused 69 "holds no list" inside bundle import --to "$HERE" --key "$KEYS/import.key" --receipt-key "$KEYS/receipt.key" out
@@ -121,7 +121,7 @@ wayward_import() { inside bundle import --to "$WAYWARD" --key "$KEYS/import-wayw
 @test "what lay inside before and is damaged gets no receipt" {
   local digest data
   vouched_image "$NAME" one 300
-  out out
+  export_stream out
   # Somebody pushed the same image there by another way, and its disk forgot some of it.
   oras cp "$PLAIN/up/$NAME:1" "$HERE/import/$NAME:other" >&2
   digest=$(oras manifest fetch "$HERE/import/$NAME:other" | jq -r '.layers[0].digest')
@@ -138,7 +138,7 @@ wayward_import() { inside bundle import --to "$WAYWARD" --key "$KEYS/import-wayw
     rm -f images.txt
     vouched_image "$NAME" one 30
     echo "$PLAIN/up/$NAME:1 as import/$NAME-again vouched ada@example.org until 2099-01-01 reviewed" >>images.txt
-    out "out-$status"
+    export_stream "out-$status"
     printf 'POST\tmount=\t%s\n' "$status" >"$RULES"
     wayward_import "out-$status"
     grep -q "POST .*mount=.* $status" "$ASKED"
@@ -149,7 +149,7 @@ wayward_import() { inside bundle import --to "$WAYWARD" --key "$KEYS/import-wayw
 @test "a registry that hands out tokens for one repository each is imported into, and read for longer than a token lives" {
   vouched_image "$NAME" one 30
   echo "$PLAIN/up/$NAME:1 as import/tags/$NAME vouched ada@example.org until 2099-01-01 reviewed" >>images.txt
-  out out
+  export_stream out
   printf 'bearer\t600\n' >"$RULES"
   wayward_import 'out'
   [[ $(points "$HERE/import/tags/$NAME:1") == "$(points "$PLAIN/up/$NAME:1")" ]]
@@ -157,7 +157,7 @@ wayward_import() { inside bundle import --to "$WAYWARD" --key "$KEYS/import-wayw
 
 @test "a registry that sends us elsewhere has not done what it was asked" {
   vouched_image "$NAME" one 30
-  out out
+  export_stream out
   printf 'GET\t/import/.*/manifests/1$\t302\thttp://localhost/login\n' >"$RULES"
   refused 69 "cannot be known" wayward_import 'out'
   printf 'GET\t/referrers/\t302\thttp://localhost/login\n' >"$RULES"
@@ -167,11 +167,11 @@ wayward_import() { inside bundle import --to "$WAYWARD" --key "$KEYS/import-wayw
 
 @test "a base that cannot be read now is not one that is damaged" {
   vouched_image "$NAME" one 30
-  out first
+  export_stream first
   wayward_import first
   inside bundle receipt --to "$WAYWARD" --stream "$NAME" --out back
   vouched_image "$NAME-more" two 30
-  out second --since back/receipt.json
+  export_stream second --since back/receipt.json
   printf 'GET\timport/.*/blobs/\t503\n' >"$RULES"
   refused 69 "cannot be read now" wayward_import second
 }
@@ -179,7 +179,7 @@ wayward_import() { inside bundle import --to "$WAYWARD" --key "$KEYS/import-wayw
 @test "a name that somebody gives while the import writes is not taken from them" {
   local foreign
   vouched_image "$NAME" one 30
-  out out
+  export_stream out
   foreign=$(push_image "$HERE/import/$NAME" "somebody else's")
   printf 'POST\timport/.*/uploads\trun\tPATH=%s oras tag --plain-http=false %s 1 >/dev/null 2>&1\n' "$PATH" "$foreign" >"$RULES"
   refused 65 "which this stream did not bring" wayward_import 'out'
@@ -188,6 +188,6 @@ wayward_import() { inside bundle import --to "$WAYWARD" --key "$KEYS/import-wayw
 
 @test "a medium may lie where its name means something to other programs" {
   vouched_image "$NAME" one 30
-  out 'usb [1] {a,b}'
+  export_stream 'usb [1] {a,b}'
   import_bundle "$HERE" 'usb [1] {a,b}'
 }

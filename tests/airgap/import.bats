@@ -49,7 +49,7 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
   push_referrer "${image%@*}@$child" application/vnd.example.report "on one platform"
   push_old "$image" sig
   printf '%s/mini/%s:1.0.0 signed release\n' "$LISTING" "$NAME" >images.txt
-  out out
+  export_stream out
   for registry in "$HERE" "$NATIVE"; do
     import_bundle "$registry" out
     [[ $(points "$registry/mini/$NAME:1.0.0") == "${image#*@}" ]]
@@ -71,9 +71,9 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
 
 @test "a second import sends nothing, moves nothing and signs nothing" {
   local image before
-  image=$(signed_image "mini/$NAME" "twice" 1)
+  image=$(release_image "mini/$NAME" "twice" 1)
   echo "$PLAIN/mini/$NAME:1 signed release" >images.txt
-  out out
+  export_stream out
   import_bundle "$HERE" --json out >first.json
   jq -e '.complete and .blobs > 0 and .names_moved == 1' first.json
   before=$(content "$HERE" "mini/$NAME" "airgap/$NAME")
@@ -85,9 +85,9 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
 }
 
 @test "a dry run says what would be sent, and writes nothing, neither there nor here" {
-  signed_image "mini/$NAME" "dry" 1 >/dev/null
+  release_image "mini/$NAME" "dry" 1 >/dev/null
   echo "$PLAIN/mini/$NAME:1 signed release" >images.txt
-  out out
+  export_stream out
   import_bundle "$HERE" --dry-run --json out >dry.json
   jq -e '.dry_run and .blobs > 0 and .names_moved == 1' dry.json
   [[ ! $(points "$HERE/mini/$NAME:1") && ! $(points "$HERE/airgap/$NAME:mark") ]]
@@ -96,9 +96,9 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
 
 @test "media come alone and in any order; a name appears with the last of what it needs, and garbage collection takes nothing in between" {
   local n sent
-  for n in 1 2 3; do signed_image "mini/$NAME-$n" "part $n" 1 300 >/dev/null; done
+  for n in 1 2 3; do release_image "mini/$NAME-$n" "part $n" 1 300 >/dev/null; done
   printf "$PLAIN/mini/$NAME-%s:1 signed release\n" 1 2 3 >images.txt
-  out out --medium-size 450K
+  export_stream out --medium-size 450K
   (($(find out -maxdepth 1 -name 'medium-*' | wc -l) >= 3))
   refused 66 "medium" inside bundle import --to "$HERE" --key "$KEYS/import.key" --receipt-key "$KEYS/receipt.key" out/medium-2
   # Backwards, with the registry's own garbage collection after each medium.
@@ -124,14 +124,14 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
 
 @test "a delta builds on what is inside, read to its last byte; when that is missing or damaged nothing is written" {
   local image digest data before
-  signed_image "mini/$NAME" one 1 200 >/dev/null
+  release_image "mini/$NAME" one 1 200 >/dev/null
   echo "$PLAIN/mini/$NAME:1 signed release" >images.txt
-  out first
+  export_stream first
   import_bundle "$HERE" first
   inside bundle receipt --to "$HERE" --stream "$NAME" --out back
-  image=$(signed_image "mini/$NAME-new" two 1)
+  image=$(release_image "mini/$NAME-new" two 1)
   echo "$PLAIN/mini/$NAME-new:1 signed release" >>images.txt
-  out second --since back/receipt.json
+  export_stream second --since back/receipt.json
   jq -e '.base.receipts | length == 1' second/medium-1/manifest.json
   # One bit of a layer inside.
   digest=$(oras manifest fetch "$HERE/mini/$NAME:1" | jq -r '.layers[0].digest')
@@ -152,15 +152,15 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
 
 @test "nothing goes back: an older serial, another of the same number and one that follows another are refused" {
   local image
-  image=$(signed_image "mini/$NAME" one 1)
+  image=$(release_image "mini/$NAME" one 1)
   echo "$PLAIN/mini/$NAME:1 signed release" >images.txt
-  out first
+  export_stream first
   cp -R outside outside-first
-  out second
+  export_stream second
   rm -rf outside && cp -R outside-first outside
-  signed_image "mini/$NAME" another 1 >/dev/null
-  out other-second
-  out third
+  release_image "mini/$NAME" another 1 >/dev/null
+  export_stream other-second
+  export_stream third
   import_bundle "$HERE" second
   refused 65 "is older than serial 2" inside bundle import --to "$HERE" --key "$KEYS/import.key" --receipt-key "$KEYS/receipt.key" first
   refused 65 "another serial 2" inside bundle import --to "$HERE" --key "$KEYS/import.key" --receipt-key "$KEYS/receipt.key" other-second
@@ -173,10 +173,10 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
 
 @test "when host and registry remember different things nothing is imported until two people with two keys have decided" {
   local home=$BATS_TEST_TMPDIR/inside/inside/${HERE//:/_}/$NAME
-  signed_image "mini/$NAME" one 1 >/dev/null
+  release_image "mini/$NAME" one 1 >/dev/null
   echo "$PLAIN/mini/$NAME:1 signed release" >images.txt
-  out first
-  out second
+  export_stream first
+  export_stream second
   import_bundle "$HERE" first
   cp -R "$home" restored
   import_bundle "$HERE" second
@@ -193,9 +193,9 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
 }
 
 @test "an expired bundle stays out unless a second key takes responsibility, which the receipt then says" {
-  signed_image "mini/$NAME" one 1 >/dev/null
+  release_image "mini/$NAME" one 1 >/dev/null
   echo "$PLAIN/mini/$NAME:1 signed release" >images.txt
-  out out --expires 1s
+  export_stream out --expires 1s
   expired() { [[ $(trust_now) > $(jq -r .expires out/medium-1/manifest.json) ]]; }
   wait_until 10 expired
   refused 65 "was good until" inside bundle import --to "$HERE" --key "$KEYS/import.key" --receipt-key "$KEYS/receipt.key" out
@@ -207,10 +207,10 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
 
 @test "a clock that was set back does not make an expired bundle valid again" {
   local home=$BATS_TEST_TMPDIR/inside/inside/${HERE//:/_}/$NAME
-  signed_image "mini/$NAME" one 1 >/dev/null
+  release_image "mini/$NAME" one 1 >/dev/null
   echo "$PLAIN/mini/$NAME:1 signed release" >images.txt
-  out first
-  out second --expires 1h
+  export_stream first
+  export_stream second --expires 1h
   import_bundle "$HERE" first
   # As if it had been signed in two hours: since then the clock went back.
   TEMPORARY=$BATS_TEST_TMPDIR SITE=site STREAM_HOME=$home
@@ -225,17 +225,17 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
 
 @test "a name that somebody else gave inside is not taken away, and names of this stream may be put back" {
   local first second foreign
-  first=$(signed_image "mini/$NAME" one 1)
+  first=$(release_image "mini/$NAME" one 1)
   echo "$PLAIN/mini/$NAME:1 signed release" >images.txt
-  out first
+  export_stream first
   foreign=$(push_image "$HERE/mini/$NAME" "somebody else's")
   tagged "$foreign" 1
   refused 65 "which this stream did not bring" inside bundle import --to "$HERE" --key "$KEYS/import.key" --receipt-key "$KEYS/receipt.key" first
   [[ $(points "$HERE/mini/$NAME:1") == "${foreign#*@}" && ! $(points "$HERE/airgap/$NAME:mark") ]]
   oras manifest delete --force "$foreign"
   import_bundle "$HERE" first
-  second=$(signed_image "mini/$NAME" two 1)
-  out second
+  second=$(release_image "mini/$NAME" two 1)
+  export_stream second
   import_bundle "$HERE" second
   [[ $(points "$HERE/mini/$NAME:1") == "${second#*@}" ]]
   inside bundle undo --to "$HERE" --stream "$NAME"
@@ -243,9 +243,9 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
 }
 
 @test "keys that may not sign, or cannot, are found before the first write" {
-  signed_image "mini/$NAME" one 1 >/dev/null
+  release_image "mini/$NAME" one 1 >/dev/null
   echo "$PLAIN/mini/$NAME:1 signed release" >images.txt
-  out out
+  export_stream out
   refused 77 "countersigns nothing" inside bundle import --to "$HERE" --key "$KEYS/receipt.key" --receipt-key "$KEYS/receipt.key" out
   refused 77 "signs no receipts" inside bundle import --to "$HERE" --key "$KEYS/import.key" --receipt-key "$KEYS/import.key" out
   refused 77 "is not in the trust file" inside bundle import --to "$HERE" --key "$KEYS/stranger.key" --receipt-key "$KEYS/receipt.key" out
@@ -255,9 +255,9 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
 
 @test "a key of the kind that cosign makes countersigns as well, and what another key signed is signed again" {
   local image
-  image=$(signed_image "mini/$NAME" one 1)
+  image=$(release_image "mini/$NAME" one 1)
   echo "$PLAIN/mini/$NAME:1 signed release" >images.txt
-  out out
+  export_stream out
   import_bundle "$HERE" out
   inside bundle import --to "$HERE" --key "$KEYS/import-cosign.key" --receipt-key "$KEYS/receipt.key" out
   inside_admit "$HERE/mini/$NAME@${image#*@}"
