@@ -94,7 +94,7 @@ postgres_start() { # folder mode
     port=$(free_port)
     options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=300"
     options+=${PG_OPTIONS:+ $PG_OPTIONS}
-    [[ $mode == fast ]] && options+=" -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+    [[ $mode == fast ]] && options+=" -c fsync=off -c full_page_writes=off"
     if postgres_program pg_ctl start -s -w -t 60 -D "$folder/data" -o "$options" >"$folder/log" 2>&1; then
       echo "$port" >"$folder/port"
       return 0

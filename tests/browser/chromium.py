@@ -40,6 +40,10 @@ class Fault(Exception):
     """What the browser did not do, in words for the person who reads the test's output."""
 
 
+class Hung(Fault):
+    """The browser itself no longer answers: on a machine that is short of everything, Chromium may do that on any page."""
+
+
 class Browser:
     """One Chromium with an empty profile; everything every page, frame and worker asks for is written down."""
 
@@ -105,12 +109,12 @@ class Browser:
     def call(self, method, session=None, **params):
         """Gives one command and returns its result."""
         number = self._send(method, session, params)
-        answer = self.until(lambda: self._answers.pop(number, None), method)
+        answer = self.until(lambda: self._answers.pop(number, None), method, kind=Hung)
         if "error" in answer:
             raise Fault(f"{method}: {answer['error']['message']}")
         return answer["result"]
 
-    def until(self, condition, what, patience=PATIENCE):
+    def until(self, condition, what, patience=PATIENCE, kind=Fault):
         """Reads messages until the condition gives something; its wish is named when time is up."""
         deadline = time.monotonic() + patience
         while True:
@@ -119,7 +123,7 @@ class Browser:
                 return found
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Fault(f"waited {patience:.0f} s in vain for {what}")
+                raise kind(f"waited {patience:.0f} s in vain for {what}")
             self._read(min(left, 0.1))
 
     def requests(self):
@@ -173,7 +177,7 @@ class Browser:
             return
         data = os.read(self._messages, 1 << 20)
         if not data:
-            raise Fault("Chromium ended by itself")
+            raise Hung("Chromium ended by itself")
         *messages, self._unread = (self._unread + data).split(b"\0")
         for message in map(json.loads, messages):
             if "id" in message:
@@ -182,13 +186,15 @@ class Browser:
                 self.events.append(message)
                 if message["method"] == "Target.attachedToTarget":
                     self._watch(message["params"])
+                elif message["method"] in ("Inspector.targetCrashed", "Target.targetCrashed"):
+                    raise Hung("a page of Chromium crashed")
 
     # A page, frame or worker waits at its very beginning until everything it does is written down.
     def _watch(self, attached):
         session = attached["sessionId"]
         # The browser's own menus are pages too, which read files of the browser.
         if not attached["targetInfo"]["url"].startswith("chrome:"):
-            for domain in ("Network", "Runtime", "Log", "Audits", "Page"):
+            for domain in ("Network", "Runtime", "Log", "Audits", "Page", "Inspector"):
                 self._send(f"{domain}.enable", session, {})
             inner = {"autoAttach": True, "waitForDebuggerOnStart": True, "flatten": True}
             self._send("Target.setAutoAttach", session, inner)
