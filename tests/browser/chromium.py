@@ -74,7 +74,11 @@ class Browser:
         )
         os.close(reads_commands)
         os.close(writes_messages)
-        self.call("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=True, flatten=True)
+        try:
+            self.call("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=True, flatten=True)
+        except Fault:
+            self.__exit__()
+            raise
 
     def __enter__(self):
         return self
