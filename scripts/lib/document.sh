@@ -78,12 +78,29 @@ document_sign() { # file key signature-file
 
 # True when the signature is one of these bytes by this key.
 document_signed() { # file signature-file public-key-file
-  local raw code=0
-  raw=$(mktemp)
-  base64 -d <"$2" >"$raw" 2>/dev/null || code=1
-  ((code != 0)) || openssl dgst -sha256 -verify "$3" -signature "$raw" "$1" >/dev/null 2>&1 || code=1
-  rm -f "$raw"
-  return "$code"
+  openssl dgst -sha256 -verify "$3" -signature <(base64 -d <"$2" 2>/dev/null) "$1" >/dev/null 2>&1
+}
+
+# Prints lines of words apart by tabs, in which every word base64:… has become what printf '%b' writes out as these bytes: a program
+# for each would cost more than its work.
+document_bytes() {
+  awk -F '\t' -v OFS='\t' '
+    BEGIN {
+      signs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+      for (i = 1; i <= 64; i++) value[substr(signs, i, 1)] = i - 1
+    }
+    function escaped(text,  i, n, bits, out, pad) {
+      n = length(text)
+      pad = substr(text, n - 1) == "==" ? 2 : substr(text, n) == "=" ? 1 : 0
+      for (i = 1; i <= n; i += 4) {
+        bits = ((value[substr(text, i, 1)] * 64 + value[substr(text, i + 1, 1)]) * 64 + value[substr(text, i + 2, 1)]) * 64 + value[substr(text, i + 3, 1)]
+        out = out sprintf("\\x%02x", int(bits / 65536))
+        if (i + 4 <= n || pad < 2) out = out sprintf("\\x%02x", int(bits / 256) % 256)
+        if (i + 4 <= n || pad < 1) out = out sprintf("\\x%02x", bits % 256)
+      }
+      return out
+    }
+    { for (i = 1; i <= NF; i++) if ($i ~ /^base64:/) $i = escaped(substr($i, 8)); print }'
 }
 
 # What the DER form of every ECDSA key on P-256 begins with, before the 64 bytes of its point.

@@ -40,7 +40,9 @@ sign_alone() { # repository key command…
   mkdir -p "$LOCAL/locks" || fail 73 "$LOCAL/locks cannot be made"
   log=$(mktemp)
   (
-    exec 7>"$LOCAL/locks/${repository//[^a-z0-9.-]/_}" || exit 73
+    exec 7>"$LOCAL/locks/${repository//[^a-z0-9.-]/_}" 8>"$LOCAL/locks/lists" || exit 73
+    # Whoever writes lists of many repositories at once has this one for itself.
+    flock --timeout 600 --shared 8 || exit 75
     flock --timeout 600 7 || exit 75
     "$@" >"$log" 2>&1 </dev/null || exit 69
   ) || code=$?
@@ -70,9 +72,9 @@ sign_gather() { # folder reference…
   local -i n=0
   shift
   registry_begin "$folder"
+  sign_folders "$folder" "$#"
   for reference in "$@"; do
     n=$((n + 1))
-    mkdir -p "$folder/$n"
     for file in found strange forged unsure; do : >"$folder/$n/$file"; done
     reference_parse "$reference" || {
       sign_outcome "$folder/$n" 65 "$REF_WHY"
@@ -97,8 +99,8 @@ sign_gather_files() { # folder count
   local n digest bundle file place
   local -A numbers=()
   registry_begin "$1"
+  sign_folders "$1" "$2"
   for ((n = 1; n <= $2; n++)); do
-    mkdir -p "$1/$n"
     for file in found strange forged unsure; do : >"$1/$n/$file"; done
     printf -- '- - -\n' >"$1/$n/image"
   done
@@ -116,6 +118,12 @@ sign_gather_files() { # folder count
     REGISTRY_STATUS["$place.bundle"]=200 REGISTRY_DIGEST["$place.bundle"]=$bundle
   done
   sign_checked "$1" "$2"
+}
+
+# Makes a folder for each image.
+sign_folders() { # folder count
+  local -i n
+  for ((n = 1; n <= $2; n++)); do printf '%s\0' "$1/$n"; done | xargs -0r mkdir -p
 }
 
 # Notes the outcome of an image.
@@ -199,7 +207,7 @@ sign_listed() { # folder count
   done <"$1/lists"
   while IFS= read -r file; do
     sign_unsure "${file%/*}" "the registry lists what hangs on it in pages, which are not read here"
-  done < <(((${#lists[@]} == 0)) || grep -li '^link:.*rel="\?next' "${lists[@]/%/.headers}" 2>/dev/null || true)
+  done < <(((${#lists[@]} == 0)) || printf '%s.headers\0' "${lists[@]}" | xargs -0 grep -li '^link:.*rel="\?next' 2>/dev/null || true)
 }
 
 # Prints the files below a folder that came with the digest they were asked for by; notes those that could not be had.
@@ -245,8 +253,8 @@ sign_checked() { # folder count
     | ($e.payload | @base64d | fromjson) as $s
     | select(($s._type | IN("https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1")) and ($s.subject | length) == 1
       and ($s.subject[0].digest.sha256 | type) == "string" and ("sha256:" + $s.subject[0].digest.sha256 | sha) and ($s.predicateType | plain))
-    | [$e.signatures[0].sig, (.verificationMaterial.publicKey.hint | if type == "string" and test("\\A[A-Za-z0-9+/=]{1,200}\\z") then . else "-" end),
-      ($e.payload | (length / 4 * 3 - (capture("(?<end>=*)$").end | length) | tostring), if length < 16384 then . else "-" end),
+    | ["base64:" + $e.signatures[0].sig, (.verificationMaterial.publicKey.hint | if type == "string" and test("\\A[A-Za-z0-9+/=]{1,200}\\z") then . else "-" end),
+      ($e.payload | (length / 4 * 3 - (capture("(?<end>=*)$").end | length) | tostring), if length < 16384 then "base64:" + . else "-" end),
       $s.subject[0].digest.sha256, $s.predicateType, ($s.subject[0].annotations | .purpose?, .repository? | if plain then . else "-" end)] | join("\t")' \
     "${files[@]}" >"$1/bundles" || sign_broken
   # What key a statement names, in hexadecimal; mostly all name one.
@@ -274,14 +282,14 @@ sign_some() { # folder which workers
     if [[ $signature == '!' ]] || ((${image##*/} % $3 != $2)); then continue; fi
     read -r _ _ digest <"$image/image"
     [[ sha256:$subject == "$digest" ]] || continue
-    base64 -d <<<"$signature" >"$file.signature" || { sign_unsure "$image" "a signature could not be written down" && continue; }
+    printf '%b' "$signature" >"$file.signature" || { sign_unsure "$image" "a signature could not be written down" && continue; }
     # What is signed is the payload with its type and length before it.
     {
       printf 'DSSEv1 28 application/vnd.in-toto+json %d ' "$size"
-      if [[ $payload == - ]]; then jq -j .dsseEnvelope.payload "$file" | base64 -d; else base64 -d <<<"$payload"; fi
+      if [[ $payload == - ]]; then jq -j .dsseEnvelope.payload "$file" | base64 -d; else printf '%b' "$payload"; fi
     } >"$file.signed" || { sign_unsure "$image" "a statement could not be written down" && continue; }
     sign_signer "$file" "$type" "$purpose" "$repository" "${hinted[$hint]}"
-  done <"$1/bundles"
+  done < <(document_bytes <"$1/bundles")
 }
 
 # Finds the key that signed a statement; the one that is named is tried first, and that is all its name is good for.

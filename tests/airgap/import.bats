@@ -48,6 +48,8 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
   child=$(oras manifest fetch "$image" | jq -r '.manifests[0].digest')
   push_referrer "${image%@*}@$child" application/vnd.example.report "on one platform"
   push_old "$image" sig
+  # A tag of old on what is listed as well.
+  tagged "$second" "sha256-${image#*@sha256:}.att"
   printf '%s/mini/%s:1.0.0 signed release\n' "$LISTING" "$NAME" >images.txt
   export_stream out
   for registry in "$HERE" "$NATIVE"; do
@@ -62,6 +64,7 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
     hanging "$registry/mini/$NAME@$child" >inside.list
     [[ $(wc -l <outside.list) == 1 && $(comm -23 outside.list inside.list | wc -l) == 0 && $(wc -l <inside.list) == 2 ]]
     [[ $(points "$registry/mini/$NAME:sha256-${image#*@sha256:}.sig") == sha256:* ]]
+    [[ $(points "$registry/mini/$NAME:sha256-${image#*@sha256:}.att") == "${second#*@}" ]]
     # Whoever asks for the inside key finds it, on the index and on each of its images; cosign agrees.
     inside_admit "$registry/mini/$NAME@${image#*@}" "$registry/mini/$NAME@$child"
     cosign_offline verify --key "$KEYS/import.pub" --registry-cacert "$REGISTRY_CA" -a purpose=import "$registry/mini/$NAME@${image#*@}"
@@ -82,6 +85,34 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
   jq -e '.complete and .blobs == 0 and .bytes == 0 and .names_moved == 0' second.json
   [[ $(content "$HERE" "mini/$NAME" "airgap/$NAME") == "$before" ]]
   cmp before.json "$BATS_TEST_TMPDIR/inside/inside/${HERE//:/_}/$NAME/receipt.json"
+}
+
+@test "what hangs on an image is judged anew as soon as anything of it changed" {
+  local image registry path signature
+  image=$(release_image "mini/$NAME" "changed" 1)
+  echo "$PLAIN/mini/$NAME:1 signed release" >images.txt
+  export_stream out
+  for registry in "$HERE" "$NATIVE"; do
+    import_bundle "$registry" out
+    # Nothing changed: nothing is countersigned, nor looked at.
+    run import_bundle "$registry" out
+    [[ $status == 0 && $output != *countersigning* ]]
+    inside_admit "$registry/mini/$NAME@${image#*@}"
+    # The countersignature goes, as a cleanup that knows nothing of it would have it.
+    path=$registry/mini/$NAME
+    signature=$(comm -13 <(hanging "$image") <(hanging "$path@${image#*@}"))
+    [[ $signature == sha256:* ]]
+    oras manifest delete --force "$path@$signature"
+    [[ $registry == "$NATIVE" ]] || {
+      oras manifest fetch "$path:sha256-${image#*@sha256:}" | jq -c --arg gone "$signature" '.manifests |= map(select(.digest != $gone))' >list
+      oras manifest push --media-type application/vnd.oci.image.index.v1+json "$path:sha256-${image#*@sha256:}" list
+    }
+    run inside_admit "$path@${image#*@}"
+    [[ $status == 65 ]]
+    run import_bundle "$registry" out
+    [[ $status == 0 && $output == *"countersigning 1 images"* ]]
+    inside_admit "$path@${image#*@}"
+  done
 }
 
 @test "a dry run says what would be sent, and writes nothing, neither there nor here" {
@@ -120,6 +151,18 @@ inside_admit() { inside "$ROOT/policy/admit" --purpose import "$@"; }
   inside_admit "$HERE/mini/$NAME-1@$(points "$HERE/mini/$NAME-1:1")"
   # Nothing is left of what held the parts.
   [[ ! $(points "$HERE/mini/$NAME-1:_$NAME-1") ]]
+}
+
+@test "what held the parts of a serial that never became whole goes with the next one that does" {
+  local n
+  for n in 1 2 3; do release_image "mini/$NAME-$n" "part $n" 1 300 >/dev/null; done
+  printf "$PLAIN/mini/$NAME-%s:1 signed release\n" 1 2 3 >images.txt
+  export_stream first --medium-size 450K
+  import_bundle "$HERE" --partial first/medium-1
+  [[ $(content "$HERE" "mini/$NAME"-{1,2,3}) == *":_$NAME-1 sha256:"* ]]
+  export_stream second
+  import_bundle "$HERE" second
+  [[ $(content "$HERE" "mini/$NAME"-{1,2,3}) != *":_$NAME-"* ]]
 }
 
 @test "a delta builds on what is inside, read to its last byte; when that is missing or damaged nothing is written" {

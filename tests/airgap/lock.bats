@@ -52,6 +52,33 @@ kinds() { # reference [lock]
   done
 }
 
+@test "what is listed and has a tag of old as well keeps both, and one tag too many is told" {
+  local registry image second tag
+  for registry in "$PLAIN" "$LISTING"; do
+    image=$(push_image "$registry/mini/both" "in $registry")
+    tag=sha256-${image#*sha256:}
+    image_sign "$image" "$KEYS/release.key" release
+    second=$(push_referrer "$image" application/vnd.example.report "a report")
+    tagged "$second" "$tag.att"
+    echo "${image/@*/@${image#*@}} signed release" >images.txt
+    bundle lock --images images.txt
+    jq -e --arg tag "$tag.att" --arg digest "${second#*@}" --arg of "${image#*@}" '[.images[0].manifests[] | select(.tag)] == [.images[0].manifests[] | select(.digest == $digest)]
+      and (.images[0].manifests[] | select(.tag) | .kind == "referrer" and .tag == $tag and .of == $of)' images.lock
+    tagged "$second" "$tag.sbom"
+    run bundle lock --images images.txt
+    [[ $status == 65 && $output == *"which belongs elsewhere too"* ]]
+  done
+}
+
+@test "a reason may have a number with its sign, and a line that begins with one is a comment" {
+  local image
+  image=$(push_image "$PLAIN/mini/vouched" one)
+  tagged "$image" 1
+  printf '%s\n' "  # a comment" "$PLAIN/mini/vouched:1 vouched ada@example.org until 2099-01-01 reviewed in #17" >images.txt
+  bundle lock --images images.txt
+  jq -e '.images | length == 1 and .[0].rule.why == "reviewed in #17"' images.lock
+}
+
 @test "--check tells what moved and what hangs on it now, and writes nothing" {
   local image
   image=$(push_image "$PLAIN/mini/moves" one)

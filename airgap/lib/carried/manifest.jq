@@ -71,8 +71,8 @@ def listed_faults($image; $listed; $blobs; $largest): . as $one
     elif .mediaType | plain | not then ["the manifest \(.digest | told) has no media type"]
     elif .kind == "image" then if has("of") or has("tag") or .digest != $image.digest then ["\(.digest) is not the image itself"] else [] end
     elif (.kind | IN("child", "referrer", "tagged") | not) or (.of | type) != "string" or $listed[.of] == null or .of == .digest then ["the manifest \(.digest) belongs to nothing in the list"]
-    elif has("tag") != (.kind == "tagged") then ["the manifest \(.digest) has a tag it should not have, or none"]
-    elif .kind == "tagged" and (.of as $of | .tag | type != "string" or (startswith("sha256-" + $of[7:] + ".") and tag | not)) then ["the manifest \(.digest) has a tag that does not belong to \(.of)"]
+    elif (if has("tag") then .kind | IN("tagged", "referrer") | not else .kind == "tagged" end) then ["the manifest \(.digest) has a tag it should not have, or none"]
+    elif has("tag") and (.of as $of | .tag | type != "string" or (startswith("sha256-" + $of[7:] + ".") and tag | not)) then ["the manifest \(.digest) has a tag that does not belong to \(.of)"]
     else [] end;
 
 def image_faults($blobs; $largest): if type != "object" then ["it is no object"] else . as $image
@@ -101,7 +101,7 @@ def faults($audience; $largest): head_faults($audience) as $head | if $head != [
     | if $each != [] then $each else
       ([.images[] | "\(.path)\(if has("tag") then ":" + .tag else "@" + .digest end)"] | twice | map("two images would lie in \(.)"))
       # What is tagged twice would be decided by who comes last.
-      + ([.images[] | .path as $path | .manifests[] | select(.kind == "tagged") | "\($path):\(.tag) \(.digest)"] | unique | map(split(" ")[0]) | twice | map("two things would be called \(.)"))
+      + ([.images[] | .path as $path | .manifests[] | select(.tag) | "\($path):\(.tag) \(.digest)"] | unique | map(split(" ")[0]) | twice | map("two things would be called \(.)"))
       + ([.images[] | .manifests[].digest, .blobs[]] | map({key: ., value: true}) | from_entries) as $named
       | [.blobs | keys_unsorted[] | select($named[.] == null)] | map("no image has the blob \(.), which is carried or taken for granted")
     end end end;

@@ -52,9 +52,10 @@ medium_compared() {
       | "image \($image.reference): \(.)"),
       # What hangs on a manifest of an image belongs into its list, wherever it was found.
       ([$bundle[0].images[] | {home: "\(.path) \(.reference | sub("@.*"; "") | sub(":[^/]*\\z"; ""))", reference, listed: (.manifests | map(.digest))}] | group_by(.home)[]
-        | select(length > 1) | ([.[].listed[]] | unique | map({digest: ., subject: ($said[.] | objects | .subject | strings)})) as $hanging
+        | select(length > 1) | ([.[].listed[]] | unique | map({digest: ., subject: ($said[.] | objects | .subject | strings)}) | group_by(.subject)
+          | map({key: .[0].subject, value: map(.digest)}) | from_entries) as $hanging
         | .[] | .reference as $reference | (.listed | map({key: ., value: true}) | from_entries) as $listed
-        | $hanging[] | select($listed[.subject] and ($listed[.digest] | not)) | "image \($reference): \(.digest) hangs on it and is not in its list")'
+        | .listed[] | $hanging[.][]? | select($listed[.] | not) | "image \($reference): \(.) hangs on it and is not in its list")'
 }
 
 # Prints the archives that people will unpack and that are here, each with what it is: a file of ours, or a path on a medium.

@@ -13,13 +13,23 @@ medium_signer() { # file signature-file
   # Signatures have one spelling: what differs from it was altered, even if it means the same.
   { base64 -d <"$2" 2>/dev/null | base64 -w 0 && echo; } >"$BUNDLE/spelling" || return 1
   cmp -s "$BUNDLE/spelling" "$2" || return 1
-  for id in $MEDIUM_KEY "${!TRUST_ROWS[@]}"; do
+  # Most likely one that is for it.
+  for id in $MEDIUM_KEY $(medium_keys); do
     if document_signed "$1" "$2" "$TRUST_KEYS/$id.pub"; then
       MEDIUM_KEY=$id
       return
     fi
   done
   return 1
+}
+
+# Prints the ids of all keys, those for bundles first.
+medium_keys() {
+  local id others=()
+  for id in "${!TRUST_ROWS[@]}"; do
+    if [[ ${TRUST_ROWS[$id]} == *$'\t'bundle$'\t'* ]]; then printf '%s\n' "$id"; else others+=("$id"); fi
+  done
+  printf '%s\n' "${others[@]}"
 }
 
 # Fails unless the manifest is signed by a key that may, says what a manifest says, and is for us. On which medium it was damaged is told

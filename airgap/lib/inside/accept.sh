@@ -3,10 +3,15 @@
 # What is said of images once they are inside: they are read back and verified in place, the inside key countersigns them, and the names
 # are moved, last of all.
 
-# Reads back by digest the manifests of all images that are whole, and asks once more for their blobs.
+# Reads back by digest the manifests of all images that are whole, but those of which a receipt says that this was done before, and asks once
+# more for their blobs.
 accept_read() { # registry
   local wrong=0 path digest why
-  awk -F '\t' -v OFS='\t' 'FILENAME == ARGV[1] { whole[$1] = 1; next } $1 in whole && $3 == "manifests" { print $2, $3, $4, $5 }' "$TARGET/ready" "$TARGET/places" |
+  awk -F '\t' -v OFS='\t' -v ready="$TARGET/ready" -v ours="$TARGET/ours" -v files="$TARGET/files" '
+    FILENAME == ready { whole[$1] = 1; next }
+    FILENAME == ours { known[$1, $2] = 1; next }
+    FILENAME == files { delete known[$1, $3]; next }
+    $1 in whole && $3 == "manifests" && !(($2, $4) in known) { print $2, $3, $4, $5 }' "$TARGET/ready" "$TARGET/ours" "$TARGET/files" "$TARGET/places" |
     registry_read "$TARGET/unread"
   while IFS=$'\t' read -r path digest why; do
     say "$path: $digest is $why after it was written"
@@ -32,17 +37,47 @@ accept_read() { # registry
   ((wrong == 0)) || fail 69 "$1 does not give back what was written: look at its disk and its log; no name was moved"
 }
 
-# Gathers in place what is signed of every image that is whole, and of the images of each index; accept/N for line N of `accepting`:
-# path, digest, and what its rule is, as the table of images has it.
-accept_gather() { # registry
+# Lists every image that is whole, and the images of each index, in `accepting`: path, digest, and what its rule is, as the table of images has it.
+accept_list() {
   awk -F '\t' -v OFS='\t' -v ready="$TARGET/ready" -v images="$TARGET/images" '
     FILENAME == ready { whole[$1] = 1; next }
     FILENAME == images { if ($1 in whole) print $2, $4, $7, $8; next }
     $1 in whole && $3 == "manifests" && $8 == "child" { print $2, $4, "-", "-" }' "$TARGET/ready" "$TARGET/images" "$TARGET/places" | awk -F '\t' '!seen[$1, $2]++' >"$TARGET/accepting"
+}
+
+# Gathers in place what is signed of each of them: accept/N for line N of `accepting`.
+accept_gather() { # registry
   local references=() path digest
   while IFS=$'\t' read -r path digest _; do references+=("$1/$path@$digest"); done <"$TARGET/accepting"
   rm -rf "$TARGET/accept" && mkdir -p "$TARGET/accept"
   ((${#references[@]} == 0)) || sign_gather "$TARGET/accept" "${references[@]}"
+}
+
+# True when nothing has changed since all of them were verified and countersigned here: neither the manifest, the trust file nor the key, nor what the
+# registry lists to hang on any image. What hangs there is named by digest, so its bytes are those that were verified.
+accept_unchanged() { # registry manifest key-id
+  [[ -e $STREAM_HOME/accepted && ! -s $TARGET/send && ! -s $TARGET/files && ! -s $TARGET/pending ]] || return 1
+  accept_lists "$1" "$2" "$3" >"$TARGET/accepted"
+  cmp -s "$TARGET/accepted" "$STREAM_HOME/accepted"
+}
+
+# Prints what accept_unchanged compares: the hashes of manifest and trust file, the key, and of each image the hashes of the lists of what hangs on
+# it.
+accept_lists() { # registry manifest key-id
+  printf '%s %s %s\n' "$2" "$(trust_hash "$TRUST_COPY/trust.json")" "$3"
+  rm -rf "$TARGET/hangs" && mkdir -p "$TARGET/hangs"
+  awk -F '\t' -v OFS='\t' -v folder="$TARGET/hangs/" '{ fallback = $2; sub(/:/, "-", fallback)
+    print 2 * NR - 1, "GET", $1 "/referrers/" $2, "Accept: application/vnd.oci.image.index.v1+json", folder 2 * NR - 1
+    print 2 * NR, "GET", $1 "/manifests/" fallback, "Accept: application/vnd.oci.image.index.v1+json", folder 2 * NR }' "$TARGET/accepting" |
+    registry_run "$registry_jobs/answers"
+  find "$TARGET/hangs" -type f -print0 | xargs -0r sha256sum >"$registry_jobs/sums"
+  awk -F '\t' -v OFS='\t' -v answers="$registry_jobs/answers" -v sums="$registry_jobs/sums" '
+    FILENAME == answers { split($0, part, " "); status[part[1]] = part[2] ":" part[3]; next }
+    FILENAME == sums { n = $0; sub(/.*\//, "", n); sum[n] = substr($0, 1, 64); next }
+    # An answer that failed for once is like no other.
+    function told(n) { return status[n] == "200:0" ? sum[n] : status[n] ~ /^40[0145]:0$/ ? substr(status[n], 1, 3) : "?" n rand() }
+    BEGIN { srand() }
+    { print $1, $2, told(2 * FNR - 1), told(2 * FNR) }' "$registry_jobs/answers" "$registry_jobs/sums" "$TARGET/accepting"
 }
 
 # Fails unless every image that must be signed outside still is, as seen in the registry inside.

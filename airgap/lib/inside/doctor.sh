@@ -115,8 +115,8 @@ doctor_believed() {
 doctor_room() {
   disk_judge disk-temporary "temporary files (TMPDIR)" "$(disk_there "${TMPDIR:-/tmp}")" "$doctor_temporary"
   disk_judge disk-memory "what this host remembers (AIRGAP_STATE)" "$(disk_there "$AIRGAP_STATE")" "$doctor_memory"
-  if [[ -e $AIRGAP_STATE/lists.lock ]] && ! flock --nonblock "$AIRGAP_STATE/lists.lock" true; then
-    row locks warning "an import on this host is writing lists of what hangs on images" "wait for it (fuser $AIRGAP_STATE/lists.lock)"
+  if [[ -e $LOCAL/locks/lists ]] && ! flock --nonblock --shared "$LOCAL/locks/lists" true; then
+    row locks warning "an import on this host is writing lists of what hangs on images" "wait for it (fuser $LOCAL/locks/lists)"
   fi
 }
 

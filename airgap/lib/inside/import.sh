@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2153,SC2154  # BUNDLE is medium.sh's, MARK_… mark.sh's, TARGET target.sh's
 # A bundle goes inside: verified as a whole before the first write, then blobs, manifests, what hangs on them, read back, verified in
-# place, countersigned, and named last. The registry is asked what is there; there is no other memory of how far an import came.
+# place, countersigned, and named last. The registry is asked what is there; there is no other memory of how far an import came. What was
+# verified and countersigned once is not verified again while everything that this rests on is the same.
 
 # The words of import and of its kin.
 import_to='' import_stream='' import_site='' import_key=${IMPORT_KEY:-} import_receipt_key=${RECEIPT_KEY:-} import_second='' import_reason='' import_dry='' import_form=table import_dirs=()
@@ -41,7 +42,7 @@ verb_import() {
   [[ $import_dry || $import_key ]] || misuse "who countersigns? --key KEY of purpose import, or IMPORT_KEY"
   [[ $import_dry || $import_receipt_key ]] || misuse "who signs the receipt? --receipt-key KEY, or RECEIPT_KEY"
   [[ ! $import_reason || $import_second ]] || misuse "--allow-expired wants --second-key KEY, of purpose break-glass"
-  local key_id='' receipt_id='' serial manifest
+  local key_id='' receipt_id='' serial manifest unchanged=
   trust_open "$TEMPORARY/keys"
   bundle_open "${import_dirs[@]}"
   import_stream=$MEDIUM_STREAM serial=$MEDIUM_SERIAL
@@ -150,17 +151,23 @@ import_write() { # serial manifest
   mark_keep "manifests/$1.json" <"$BUNDLE/manifest.json"
   push_all "$import_stream" "$1"
   accept_read "$import_to"
-  accept_gather "$import_to"
-  accept_verify
-  accept_sign "$import_to" "$import_key" "$key_id"
-  accept_tags "$import_stream" "$1"
+  accept_list
+  if accept_unchanged "$import_to" "$2" "$key_id"; then
+    unchanged=1
+  else
+    accept_gather "$import_to"
+    accept_verify
+    accept_sign "$import_to" "$import_key" "$key_id"
+  fi
+  [[ $unchanged && ! -s $TARGET/moves ]] || accept_tags "$import_stream" "$1"
   if [[ -s $TARGET/pending ]]; then
     import_table sent
     say "$(wc -l <"$TARGET/pending") images wait for media that were not given$(import_waiting)"
     return 0
   fi
-  push_unroot "$import_stream" "$1"
+  [[ $unchanged ]] || push_unroot "$import_stream" "$1"
   receipt_make "$1" "$2"
+  [[ $unchanged ]] || accept_lists "$import_to" "$2" "$key_id" | mark_keep accepted
   import_table sent
 }
 

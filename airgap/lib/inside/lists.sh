@@ -25,7 +25,9 @@ lists_write() {
   [[ -s $TARGET/without ]] || return 0
   awk -F '\t' 'FILENAME == ARGV[1] { without[$1] = 1; next } $1 in without' "$TARGET/without" "$TARGET/hang" >"$TARGET/lists"
   (
-    exec 7>"$AIRGAP_STATE/lists.lock"
+    mkdir -p "$LOCAL/locks" || fail 73 "$LOCAL/locks cannot be made"
+    # As those do who attach to one repository: sign.sh.
+    exec 7>"$LOCAL/locks/lists" || fail 73 "$LOCAL/locks cannot be written"
     flock --timeout 600 7 || fail 75 "somebody else has been writing lists for ten minutes: try again"
     lists_some
   )

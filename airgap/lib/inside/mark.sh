@@ -57,14 +57,14 @@ mark_fetch() { # registry stream name folder
 
 # Fails unless a document of the stream is signed by a believed key for receipts. With `ever` a key that ended serves, too.
 mark_believed() { # file type stream [ever]
-  local signer second
+  local said signer second
   document_is "$1" "$2" "$(trust_audience)" receipt
-  jq -e --arg stream "$3" '.stream == $stream and (.serial | type == "number" and . >= 1 and . == floor and . < 1e9)
+  said=$(jq -er --arg stream "$3" 'select(.stream == $stream and (.serial | type == "number" and . >= 1 and . == floor and . < 1e9)
     and (.manifest | type == "string" and test("\\Asha256:[0-9a-f]{64}\\z")) and (.time | type == "string" and test("\\A[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]Z\\z"))
-    and (.site | type == "string" and test("\\A[a-z0-9]+(-[a-z0-9]+)*\\z"))' "$1" >/dev/null || fail 65 "$1 is not of stream $3, or says nonsense"
-  signer=$(jq -r '.signer // "" | strings' "$1")
+    and (.site | type == "string" and test("\\A[a-z0-9]+(-[a-z0-9]+)*\\z")))
+    | [.signer, (.reconciled?.signer? // "")] | map(if type == "string" and test("\\A[!-~]*\\z") then . else "?" end) | join(" ")' "$1") || fail 65 "$1 is not of stream $3, or says nonsense"
+  read -r signer second <<<"$said"
   mark_signed "$1" "$1.sig" "$signer" "${4:-}"
-  second=$(jq -r '.reconciled.signer // "" | strings' "$1")
   if [[ $second ]]; then mark_signed "$1" "$1.second" "$second" "${4:-}"; fi
 }
 
@@ -138,7 +138,7 @@ mark_key() { # key purpose
 # Keeps standard input as a file of the stream's memory on this host, whole or not at all.
 mark_keep() { # name
   mkdir -p "$(dirname "$STREAM_HOME/$1")" || fail 73 "$STREAM_HOME cannot be written"
-  cat >"$STREAM_HOME/$1.new" || fail 73 "$STREAM_HOME cannot be written"
+  { cat >"$STREAM_HOME/$1.new" && sync "$STREAM_HOME/$1.new"; } || fail 73 "$STREAM_HOME cannot be written"
   mv "$STREAM_HOME/$1.new" "$STREAM_HOME/$1" || fail 73 "$STREAM_HOME cannot be written"
 }
 
@@ -147,7 +147,7 @@ mark_keep() { # name
 mark_write() { # name json key [second-key]
   local new=$STREAM_HOME/$1.new hash
   mkdir -p "$STREAM_HOME/signatures" || fail 73 "$STREAM_HOME cannot be written"
-  jq -S . <<<"$2" >"$new" || fail 73 "$STREAM_HOME cannot be written"
+  { jq -S . <<<"$2" >"$new" && sync "$new"; } || fail 73 "$STREAM_HOME cannot be written"
   hash=$(trust_hash "$new")
   document_sign "$new" "$3" "$STREAM_HOME/signatures/$hash.sig"
   [[ ! ${4:-} ]] || document_sign "$new" "$4" "$STREAM_HOME/signatures/$hash.second"

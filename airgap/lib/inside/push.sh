@@ -80,6 +80,8 @@ push_roots() { # stream serial batch
   printf '{}' >"$TARGET/empty"
   awk -F '\t' -v OFS='\t' -v empty="$push_empty" -v file="$TARGET/empty" '{ print $1, empty, file, "-" }' "$TARGET/roots" | registry_upload "$TARGET/sent.now"
   cut -f 1 "$TARGET/roots" | push_before "$1" "$2"
+  # Where they lie, should this serial never become whole.
+  { cat "$STREAM_HOME/rooted" 2>/dev/null || true; } | { cat && awk -F '\t' -v OFS='\t' -v serial="$2" '{ print serial, $1 }' "$TARGET/roots"; } | sort -u | mark_keep rooted
   registry_put <"$TARGET/roots"
   awk -F '\t' -v OFS='\t' 'FILENAME == ARGV[1] { new[$1] = $2; next } new[$1] != $2' <(push_sums) "$TARGET/roots-before" | push_delete "$1" "$2"
 }
@@ -114,8 +116,16 @@ push_delete() { # stream serial
   ((kept == 0)) || say "   $kept repositories keep what held the parts of $1 $2, which may go: this account may not delete"
 }
 
-# Takes the roots away again, when everything is whole. A registry that lets nobody delete keeps them: they hold nothing that is not held.
+# Takes the roots away again, when everything is whole, and those of serials before that never were. A registry that lets nobody delete keeps
+# them: they hold nothing that is not held.
 push_unroot() { # stream serial
+  local serial
   cut -f 2 "$TARGET/places" | push_before "$1" "$2"
   push_delete "$1" "$2" <"$TARGET/roots-before"
+  [[ -s $STREAM_HOME/rooted ]] || return 0
+  while IFS= read -r serial; do
+    awk -F '\t' -v serial="$serial" '$1 == serial { print $2 }' "$STREAM_HOME/rooted" | push_before "$1" "$serial"
+    push_delete "$1" "$serial" <"$TARGET/roots-before"
+  done < <(awk -F '\t' -v serial="$2" '$1 < serial { print $1 }' "$STREAM_HOME/rooted" | sort -u)
+  rm -f "$STREAM_HOME/rooted"
 }

@@ -35,11 +35,9 @@ receipt_good() { # manifest
   (mark_believed "$TEMPORARY/good/receipt.json" receipt/v1 "$import_stream") 2>/dev/null
 }
 
-# True when the registry has the receipt that this host has.
+# True when the registry has the receipt that this host has: it was asked for when the marks were read.
 receipt_pushed() {
-  local code=0
-  mark_fetch "$import_to" "$import_stream" receipt "$TEMPORARY/marks/registry" || code=$?
-  ((code == 0)) && cmp -s "$TEMPORARY/marks/registry/receipt.json" "$STREAM_HOME/receipt.json"
+  cmp -s "$TEMPORARY/marks/registry/receipt.json" "$STREAM_HOME/receipt.json"
 }
 
 # Gives out the newest receipt of a stream, for the way back.

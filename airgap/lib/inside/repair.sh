@@ -150,7 +150,6 @@ repair_sign() {
   cp "$TARGET/unsigned-now" "$TARGET/accepting"
   rm -rf "$TARGET/accept"
   for ((n = 1; n <= $(wc -l <"$TARGET/accepting"); n++)); do mkdir -p "$TARGET/accept/$n" && : >"$TARGET/accept/$n/found"; done
-  awk -F '\t' -v OFS='\t' '{ print $1, 0 }' "$TARGET/images" >"$TARGET/ready"
   accept_sign "$import_to" "$import_key" "$key_id"
 }
 

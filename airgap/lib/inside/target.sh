@@ -25,7 +25,7 @@ target_tables() { # registry
       ($image.manifests[] | ["places", $n, $image.path, "manifests", .digest, .size, $blobs[.digest].medium, .mediaType, .kind],
         ["levels", level(.digest; 20), $image.path, .digest, .mediaType],
         (select(.kind == "referrer") | ["hanging", $image.path, .of, .digest, .mediaType, .size]),
-        (select(.kind == "tagged") | ["tags", $image.path, .tag, .digest, .mediaType])),
+        (select(.tag) | ["tags", $image.path, .tag, .digest, .mediaType])),
       ($image.blobs[] | ["places", $n, $image.path, "blobs", ., $blobs[.].size, $blobs[.].medium, "-", "blob"]),
       (select($image.tag) | ["tags", $image.path, $image.tag, $image.digest, $image.mediaType]) | @tsv' "$BUNDLE/manifest.json" |
     awk -F '\t' -v folder="$TARGET" 'BEGIN { for (i = split("images places levels hanging tags", name, " "); i; i--) printf "" > (folder "/" name[i]) }

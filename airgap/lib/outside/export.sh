@@ -85,7 +85,8 @@ export_publish() { # work-folder
   media_seal "$1" "$manifest" "$manifest.sig" "$EXPORT_KEY" "$EXPORT_SERIAL"
   exported_remember "$EXPORT_STREAM" "$EXPORT_SERIAL" "$manifest" "$manifest.sig"
   media_finish "$1" "$manifest" "$manifest.sig"
-  mv -T "$1/media" "$EXPORT_OUT" || fail 73 "$EXPORT_OUT cannot be written"
+  # What is called done may be pulled out.
+  { sync -f "$1/media" && mv -T "$1/media" "$EXPORT_OUT" && sync -f "$EXPORT_OUT"; } || fail 73 "$EXPORT_OUT cannot be written"
   rm -rf "$1"
 }
 

@@ -78,7 +78,7 @@ fetch_settle() {
   local file hex list=$TEMPORARY/settle
   (cd "$FETCH_FOLDER" && find blobs partial -type f -printf '%p\t%f\t%s\n') | awk -F '\t' 'FILENAME == ARGV[1] { size[$1] = $2; next }
     ($2 in size) && $3 == size[$2] { print "hash\t" $1; next } ($2 in size) && ($1 ~ /^blobs/ || $3 > size[$2]) { print "remove\t" $1 }' "$FETCH_WANTED" /dev/stdin >"$list"
-  awk -F '\t' '$1 == "hash" { print $2 }' "$list" | (cd "$FETCH_FOLDER" && xargs -r -d '\n' -P 2 -n 1 openssl dgst -sha256 -r) | hash_lines |
+  awk -F '\t' '$1 == "hash" { print $2 }' "$list" | (cd "$FETCH_FOLDER" && xargs -r -d '\n' -P 2 -n 16 openssl dgst -sha256 -r) | hash_lines |
     awk '{ file = $2; sub(".*/", "", file); print (file == $1 ? "keep" : "remove") "\t" $2 }' >"$list.hashed" || fail 74 "$FETCH_FOLDER cannot be read"
   while IFS=$'\t' read -r file hex; do
     if [[ $file == remove ]]; then say "   ${hex##*/} lay here damaged: it is fetched anew"; fi

@@ -43,8 +43,8 @@ lock_read() { # file
   lock_references=('') lock_paths=('') lock_rules=('')
   while IFS= read -r line || [[ $line ]]; do
     number=$((number + 1))
-    line=${line%%#*}
-    [[ $line =~ [^[:space:]] ]] || continue
+    # A reason may have a number with its sign: only a line of its own is a comment.
+    [[ $line =~ ^[[:space:]]*[^[:space:]#] ]] || continue
     read -r reference rest <<<"$line"
     path=
     if [[ $rest =~ ^as[[:space:]]+([^[:space:]]+)[[:space:]]+(.*)$ ]]; then path=${BASH_REMATCH[1]} rest=${BASH_REMATCH[2]}; fi
@@ -124,13 +124,14 @@ lock_judge() { # found
   now=$(trust_now)
   trust_open "$TEMPORARY/keys"
   while IFS=$'\t' read -r n digest; do
-    case $(jq -r .rule <<<"${lock_rules[n]}") in
-      signed | keyless)
+    case ${lock_rules[n]} in
+      '{"rule":"signed"'* | '{"rule":"keyless"'*)
         reference_parse "${lock_references[n]}" named
         pinned+=("$REF_REPOSITORY@$digest") numbers+=("$n")
         ;;
-      vouched)
-        if [[ ! $now < $(jq -r .until <<<"${lock_rules[n]}") ]]; then
+      '{"rule":"vouched"'*)
+        [[ ${lock_rules[n]} =~ \"until\":\"([0-9TZ:-]+)\" ]] || fail 69 "the rule of ${lock_references[n]} cannot be read here"
+        if [[ ! $now < ${BASH_REMATCH[1]} ]]; then
           say "${lock_references[n]}: the word of $(jq -r .who <<<"${lock_rules[n]}") for it ended on $(jq -r '.until[:10]' <<<"${lock_rules[n]}"): have it reviewed anew"
           worst=65
         fi
@@ -149,7 +150,8 @@ lock_judge() { # found
     if [[ ${lock_keyless[numbers[n]]:-} ]]; then
       keyless_verdict "$TEMPORARY/signed/$((n + 1))" || code=$?
     else
-      sign_verdict "$TEMPORARY/signed/$((n + 1))" "${pinned[n]}" "$(jq -r .purpose <<<"${lock_rules[numbers[n]]}")" || code=$?
+      [[ ${lock_rules[numbers[n]]} =~ \"purpose\":\"([a-z]+)\" ]] || fail 69 "the rule of ${lock_references[numbers[n]]} cannot be read here"
+      sign_verdict "$TEMPORARY/signed/$((n + 1))" "${pinned[n]}" "${BASH_REMATCH[1]}" || code=$?
     fi
     ((code == 0)) || say "${lock_references[numbers[n]]}: $SIGN_WHY"
     if ((code != 0 && worst != 69)); then worst=$code; fi

@@ -5,7 +5,7 @@
 #
 # walk_begin FOLDER, walk_image N REGISTRY PATH DIGEST-OR-TAG for each image, walk. Below the folder are then
 #   found        a line for each manifest: N, digest, media type, size, kind (image, child, referrer, tagged), digest of what it
-#                belongs to, tag (tagged ones; else -)
+#                belongs to, tag of old (tagged ones, and referrers that have one too; else -)
 #   holds        a line for each blob: digest of the manifest, digest, size, media type
 #   manifests/   the manifests themselves, by digest
 #   missing      a line for what could not be had: N, 65 or 69, a sentence
@@ -15,18 +15,20 @@ walk_most=20000
 
 # By repository: its tags, each between spaces; "?" when it does not list them. By repository: whether it lists referrers.
 declare -gA walk_tags=() walk_lists=()
-# By "N digest": known already.
+# By "N digest": known already, as which kind and belonging to what.
 declare -gA walk_known=()
 # By answer: the image, the kind, and what it belongs to.
 declare -gA walk_wanted=()
 # By number of the image: registry and path.
 declare -gA walk_place=()
+# By "N digest" of a referrer: the tag of old that it has as well.
+declare -gA walk_also=()
 
 walk_begin() { # folder
   walk_folder=$1
   mkdir -p "$1/manifests" "$1/answers"
   : >"$1/found" && : >"$1/holds" && : >"$1/missing" && : >"$1/fresh"
-  walk_tags=() walk_lists=() walk_known=() walk_wanted=() walk_place=()
+  walk_tags=() walk_lists=() walk_known=() walk_wanted=() walk_place=() walk_also=()
   walk_count=0
   registry_begin "$1"
 }
@@ -60,11 +62,27 @@ walk() {
     registry_answers
     while ((${#walk_questions[@]})); do
       walk_hanging
+      walk_bounded
       registry_answers
     done
-    ((walk_count <= walk_most * ${#walk_place[@]})) || fail 65 "more hangs on these images than anybody can need: $walk_count manifests"
+    walk_bounded
     walk_take
   done
+  walk_tagged
+}
+
+# Fails when there is no end to it.
+walk_bounded() {
+  ((walk_count <= walk_most * ${#walk_place[@]})) || fail 65 "more hangs on these images than anybody can need: $walk_count answers, and no end"
+}
+
+# Writes down the tags of old of what has one beside the list that names it.
+walk_tagged() {
+  local key
+  ((${#walk_also[@]})) || return 0
+  for key in "${!walk_also[@]}"; do printf '%s\t%s\t%s\n' "${key% *}" "${key#* }" "${walk_also[$key]}"; done |
+    awk -F '\t' -v OFS='\t' 'FILENAME == ARGV[1] { tag[$1, $2] = $3; next } ($1, $2) in tag { $7 = tag[$1, $2] } { print }' /dev/stdin "$walk_folder/found" >"$walk_folder/found.new" &&
+    mv "$walk_folder/found.new" "$walk_folder/found" || fail 73 "$walk_folder cannot be written"
 }
 
 # Gets the list of tags of every repository, page after page.
@@ -73,6 +91,7 @@ walk_all_tags() {
   local -A pages=()
   for repository in "${!walk_tags[@]}"; do pages[$repository]=list; done
   while ((${#pages[@]})); do
+    walk_bounded
     for repository in "${!pages[@]}"; do
       out=$walk_folder/answers/$((walk_count += 1))
       registry_ask "${repository%%/*}" "${repository#*/}" tags "${pages[$repository]}" "$out"
@@ -87,24 +106,25 @@ walk_all_tags() {
       fi
       walk_tags[$repository]+=" $page "
       next=$(walk_next "$out" tags/)
-      if [[ $next ]]; then pages[$repository]=$next; fi
+      # Half a list is none: then every tag is asked for.
+      if [[ $next == '?' ]]; then walk_tags[$repository]="?"; elif [[ $next ]]; then pages[$repository]=$next; fi
     done
   done
 }
 
-# Prints the last part of the address of an answer's next page, if there is one.
+# Prints the last part of the address of an answer's next page, if there is one; "?" for an address that is none.
 walk_next() { # answer part-before
-  tr -d '\r' <"$1.headers" 2>/dev/null | sed -nE "s|^[Ll]ink: *<[^>]*/$2([A-Za-z0-9?&=%._:-]+)>.*rel=\"?next.*|\1|p" | head -n 1 || true
+  tr -d '\r' <"$1.headers" 2>/dev/null | sed -nE "/^[Ll][Ii][Nn][Kk]:.*rel=\"?next/ { s|^[^<]*<[^>]*/$2([A-Za-z0-9?&=%._:~+-]+)>.*|\1|; t told; s|.*|?|; :told; p }" | head -n 1 || true
 }
 
 # Takes the manifests that came; walk_new counts the new ones. Their digests are computed here; what was asked for by digest must
 # have it.
 walk_take() {
-  local out n reference kind of digest file code media size fresh=()
+  local out n reference kind of digest file code media size known fresh=()
   : >"$walk_folder/fresh"
   walk_new=0
-  for out in "${!walk_wanted[@]}"; do
-    read -r n reference kind of <<<"${walk_wanted[$out]}"
+  # Those with a tag of old last: what else they are is known by then.
+  while read -r n reference kind of out; do
     code=0
     registry_outcome "$out" || code=$?
     case $code in
@@ -124,13 +144,21 @@ walk_take() {
       walk_miss "$n" 65 "the registry serves other bytes under $reference"
       continue
     fi
-    [[ ! ${walk_known["$n $digest"]:-} ]] || continue
-    walk_known["$n $digest"]=1
+    known=${walk_known["$n $digest"]:-}
+    if [[ $known ]]; then
+      if [[ $kind == tagged && $known == "referrer $of" && ! ${walk_also["$n $digest"]:-} ]]; then
+        walk_also["$n $digest"]=$reference
+      elif [[ $kind == tagged && $known != "tagged $of $reference" && ${walk_also["$n $digest"]:-} != "$reference" ]]; then
+        walk_miss "$n" 65 "$reference in ${walk_place[$n]#* } is $digest, which belongs elsewhere too ($known): it cannot be carried as both"
+      fi
+      continue
+    fi
+    walk_known["$n $digest"]="$kind $of$([[ $kind != tagged ]] || printf ' %s' "$reference")"
     file=$walk_folder/manifests/${digest#sha256:}
     [[ -e $file ]] || mv "$out" "$file"
     printf '%s\t%s\t%s\t%s\t%s\n' "$file" "$n" "$kind" "$of" "$([[ $kind == tagged ]] && echo "$reference" || echo -)" >>"$walk_folder/fresh"
     fresh+=("$file")
-  done
+  done < <(for out in "${!walk_wanted[@]}"; do printf '%s %s\n' "${walk_wanted[$out]}" "$out"; done | awk '{ print ($3 == "tagged"), $0 }' | LC_ALL=C sort -k 1,1n -k 2,2n -k 3,3 | cut -d ' ' -f 2-)
   walk_wanted=()
   walk_new=${#fresh[@]}
   ((walk_new)) || return 0
@@ -167,7 +195,7 @@ walk_take() {
     fi
     # Whatever a list says: what it hangs on is what it says itself.
     if [[ $kind == referrer && ${subject_of[$file]:-} != "$of" ]]; then
-      unset "walk_known[$n sha256:${file##*/}]"
+      unset "walk_known[$n sha256:${file##*/}]" "walk_also[$n sha256:${file##*/}]"
       continue
     fi
     printf '%s\tsha256:%s\t%s\t%s\t%s\t%s\t%s\n' "$n" "${file##*/}" "${type_of[$file]}" "${size_of[$file]}" "$kind" "$of" "$reference" >>"$walk_folder/found"
@@ -241,7 +269,9 @@ walk_hanging() {
   for out in "${lists[@]}"; do
     read -r n digest _ <<<"${walk_questions[$out]}"
     next=$(walk_next "$out" referrers/)
-    if [[ $next ]]; then later+=("$n" "$digest" "$next"); fi
+    if [[ $next == '?' ]]; then
+      walk_miss "$n" 69 "the registry's list of what hangs on $digest has a next page that it does not name"
+    elif [[ $next ]]; then later+=("$n" "$digest" "$next"); fi
   done
   walk_questions=()
   for ((n = 0; n < ${#later[@]}; n += 3)); do walk_referrers "${later[@]:n:3}"; done
