@@ -4,14 +4,9 @@
 bats_require_minimum_version 1.5.0
 
 setup_file() {
-  export ROOT
-  ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd -P)
-  house
-  outside_start "$BATS_FILE_TMPDIR"
-  closed_start "$BATS_FILE_TMPDIR"
-  KEYS=$BATS_FILE_TMPDIR BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  sides_start
   local n image
-  cd "$BATS_FILE_TMPDIR"
   for n in 1 2 3; do
     head -c 2000000 /dev/urandom >noise
     image=$(push_image "$PLAIN/mini/f$n" "$(base64 -w 0 noise)")
@@ -28,37 +23,20 @@ setup_file() {
 }
 
 teardown_file() {
-  house
-  stop_registries "$BATS_FILE_TMPDIR"
-  closed_stop "$BATS_FILE_TMPDIR"
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  sides_stop
 }
 
 setup() {
-  house
-  KEYS=$BATS_FILE_TMPDIR OUT=$BATS_FILE_TMPDIR/out
-  cd "$BATS_TEST_TMPDIR"
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  sides_test
+  source "$ROOT/scripts/lib/registry_write.sh"
+  OUT=$BATS_FILE_TMPDIR/out
   empty_registry
 }
 
 teardown() {
   umount "$BATS_TEST_TMPDIR/small" 2>/dev/null || true
-}
-
-house() {
-  source "$BATS_TEST_DIRNAME/outside.bash"
-  source "$BATS_TEST_DIRNAME/closed.bash"
-  outside_house
-  source "$ROOT/scripts/lib/registry_write.sh"
-}
-
-bundle() { "$ROOT/airgap/bundle" "$@"; }
-
-# The registry inside, as on its first day.
-empty_registry() {
-  local PLAIN=$HERE closed=$BATS_FILE_TMPDIR/closed
-  stop_plain "$closed"
-  rm -rf "$closed/plain" && mkdir "$closed/plain"
-  start_plain "$closed"
 }
 
 # Prints the names that are seen inside, and where they point.

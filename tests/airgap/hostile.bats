@@ -3,15 +3,11 @@
 bats_require_minimum_version 1.5.0
 
 setup_file() {
-  export ROOT
-  ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd -P)
-  house
-  outside_start "$BATS_FILE_TMPDIR"
-  closed_start "$BATS_FILE_TMPDIR"
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  sides_start
   # A registry before HERE that does as it is told in `rules`.
   WAYWARD=localhost:$(free_port)
   export WAYWARD
-  cd "$BATS_FILE_TMPDIR"
   "$ROOT/scripts/trust" drop 2>/dev/null || true
   pem_key import-wayward
   "$ROOT/scripts/trust" add import-wayward.pub --id import-wayward --purpose import --repository "$WAYWARD/*"
@@ -26,27 +22,17 @@ setup_file() {
 }
 
 teardown_file() {
-  house
+  source "$BATS_TEST_DIRNAME/sides.bash"
   process_end "$(<"$BATS_FILE_TMPDIR/wayward.pid")" 3
-  stop_registries "$BATS_FILE_TMPDIR"
-  closed_stop "$BATS_FILE_TMPDIR"
+  sides_stop
 }
 
 setup() {
-  house
-  KEYS=$BATS_FILE_TMPDIR RULES=$BATS_FILE_TMPDIR/rules ASKED=$BATS_FILE_TMPDIR/asked
-  NAME=h$BATS_TEST_NUMBER
-  cd "$BATS_TEST_TMPDIR"
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  sides_test
+  RULES=$BATS_FILE_TMPDIR/rules ASKED=$BATS_FILE_TMPDIR/asked
   : >"$RULES" && : >"$ASKED"
 }
-
-house() {
-  source "$BATS_TEST_DIRNAME/outside.bash"
-  source "$BATS_TEST_DIRNAME/closed.bash"
-  outside_house
-}
-
-bundle() { "$ROOT/airgap/bundle" "$@"; }
 
 # Pushes an image that somebody vouches for, under a name, and lists it.
 vouched_image() { # name text [kilobytes]

@@ -3,34 +3,19 @@
 bats_require_minimum_version 1.5.0
 
 setup_file() {
-  export ROOT
-  ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd -P)
-  source "$BATS_TEST_DIRNAME/outside.bash"
-  source "$BATS_TEST_DIRNAME/closed.bash"
-  outside_house
-  outside_start "$BATS_FILE_TMPDIR"
-  closed_start "$BATS_FILE_TMPDIR"
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  sides_start
 }
 
 teardown_file() {
-  source "$BATS_TEST_DIRNAME/outside.bash"
-  source "$BATS_TEST_DIRNAME/closed.bash"
-  outside_house
-  stop_registries "$BATS_FILE_TMPDIR"
-  closed_stop "$BATS_FILE_TMPDIR"
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  sides_stop
 }
 
 setup() {
-  source "$BATS_TEST_DIRNAME/outside.bash"
-  source "$BATS_TEST_DIRNAME/closed.bash"
-  outside_house
-  KEYS=$BATS_FILE_TMPDIR
-  # Each test has a stream and repositories of its own: registries and marks are shared.
-  NAME=t$BATS_TEST_NUMBER
-  cd "$BATS_TEST_TMPDIR"
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  sides_test
 }
-
-bundle() { "$ROOT/airgap/bundle" "$@"; }
 
 # Prints the digests of all that hangs on an image, and of what hangs on that.
 hanging() { oras discover --format json --depth 5 "$1" | jq -r '[.. | objects | .referrers? // empty | .[].digest] | unique[]'; } # reference

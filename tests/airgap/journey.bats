@@ -4,13 +4,8 @@
 bats_require_minimum_version 1.5.0
 
 setup_file() {
-  export ROOT
-  ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd -P)
-  house
-  outside_start "$BATS_FILE_TMPDIR"
-  closed_start "$BATS_FILE_TMPDIR"
-  BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR KEYS=$BATS_FILE_TMPDIR
-  cd "$BATS_FILE_TMPDIR"
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  sides_start
   # The real image, for two processors' worth of an index, with what is attested of it in both ways, and one that nobody signs.
   local digest image
   digest=$("$ROOT/scripts/build-image" --out "$BATS_FILE_TMPDIR/real" | tail -n 1)
@@ -23,36 +18,18 @@ setup_file() {
 }
 
 teardown_file() {
-  house
-  stop_registries "$BATS_FILE_TMPDIR"
-  closed_stop "$BATS_FILE_TMPDIR"
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  sides_stop
 }
 
 setup() {
-  house
-  KEYS=$BATS_FILE_TMPDIR
-  cd "$BATS_TEST_TMPDIR"
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  sides_test
   ln -s "$ROOT/airgap" airgap
   ln -s "$KEYS"/*.key "$KEYS/bundle.pub" .
   export BUNDLE_PUB=$KEYS/bundle.pub TMPDIR=$BATS_TEST_TMPDIR
   # Each test begins with registries that never saw the stream.
-  empty
-}
-
-house() {
-  source "$BATS_TEST_DIRNAME/outside.bash"
-  source "$BATS_TEST_DIRNAME/closed.bash"
-  outside_house
-}
-
-bundle() { "$ROOT/airgap/bundle" "$@"; }
-
-# The registry inside, as on its first day.
-empty() {
-  local PLAIN=$HERE closed=$BATS_FILE_TMPDIR/closed
-  stop_plain "$closed"
-  rm -rf "$closed/plain" && mkdir "$closed/plain"
-  start_plain "$closed"
+  empty_registry
 }
 
 # Prints the N-th block of commands of a page.

@@ -3,11 +3,9 @@
 bats_require_minimum_version 1.5.0
 
 setup_file() {
-  export ROOT
-  ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd -P)
-  house
-  outside_start "$BATS_FILE_TMPDIR"
-  closed_start "$BATS_FILE_TMPDIR"
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  source "$BATS_TEST_DIRNAME/authority.bash"
+  sides_start
   mkdir "$BATS_FILE_TMPDIR/sigstore" "$BATS_FILE_TMPDIR/roots"
   cd "$BATS_FILE_TMPDIR/sigstore"
   local log="url=https://log.example.org,public-key=log.pub,start-time=2024-01-01T00:00:00Z"
@@ -35,28 +33,17 @@ setup_file() {
 }
 
 teardown_file() {
-  house
-  stop_registries "$BATS_FILE_TMPDIR"
-  closed_stop "$BATS_FILE_TMPDIR"
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  sides_stop
 }
 
 setup() {
-  house
-  KEYS=$BATS_FILE_TMPDIR
+  source "$BATS_TEST_DIRNAME/sides.bash"
+  source "$BATS_TEST_DIRNAME/authority.bash"
+  sides_test
   export TRUST_ROOTS=$KEYS/roots
   cp -R "$KEYS/sigstore/." "$BATS_TEST_TMPDIR"
-  cd "$BATS_TEST_TMPDIR"
-  # Each test has a stream and repositories of its own: registries and marks are shared.
-  NAME=t$BATS_TEST_NUMBER
 }
-
-house() {
-  local part
-  for part in outside closed authority; do source "$BATS_TEST_DIRNAME/$part.bash"; done
-  outside_house
-}
-
-bundle() { "$ROOT/airgap/bundle" "$@"; }
 
 # Runs a command of ours as the closed side would, with its own copies of the roots.
 inside_rooted() { TRUST_ROOTS=${INSIDE_ROOTS:-$KEYS/roots-inside} inside "$@"; }
