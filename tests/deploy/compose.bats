@@ -207,6 +207,10 @@ nothing_began() {
   printf 'services:\n  api:\n    image: %s\n' "$NEXT_IMAGE" >compose.more.yaml
   set_env COMPOSE_FILE=compose.yaml:compose.more.yaml
   refused 65 "which images.env does not name" scripts/compose up
+  # One that takes away what the image is locked down by.
+  printf 'services:\n  api:\n    user: root\n    privileged: true\n    volumes: [/etc:/etc]\n' >compose.more.yaml
+  refused 65 "this may not run here" scripts/compose up
+  for rule in non-root privileged host-access; do [[ $stderr == *"Service/api, container api ("*"): $rule: "* ]]; done
   set_env COMPOSE_FILE=compose.yaml
   nothing_began
   # What the shell has from elsewhere takes no image's place.

@@ -48,11 +48,11 @@ ready_merged() {
   mapfile -t READY_IMAGES <<<"$images"
 }
 
-# Fails unless every image that will run may run here. A registry that does not answer keeps nothing from starting that was admitted
-# before and is here by its digest: a power cut must not need it.
+# Fails unless everything that will run may run here, as Compose put it together. A registry that does not answer keeps nothing from
+# starting that was admitted before and is here by its digest: a power cut must not need it.
 ready_images() {
   local reference code=0
-  "$ROOT/policy/admit" "${READY_IMAGES[@]}" >&2 || code=$?
+  "$ROOT/policy/admit" --file - <<<"$READY_MERGED" >&2 || code=$?
   case $code in
     0) printf '%s\n' "${READY_IMAGES[@]}" >>"$LOCAL/admitted" ;;
     69)
@@ -61,11 +61,23 @@ ready_images() {
           fail 69 "it cannot be known whether $reference may run: see above"
         fi
       done
+      ready_offline
       say "the registry does not answer; all images were admitted before, and are here by their digests"
       ;;
     78) fail 78 "nobody is believed here yet: docs/trust.md tells how to begin" ;;
-    *) fail 65 "an image of images.env may not run here, see above: policy/admit --write-env images.env takes another" ;;
+    *) fail 65 "this may not run here, see above: policy/admit --write-env images.env takes other images, and policy/POLICY.md says what files may not have" ;;
   esac
+}
+
+# Fails unless the files of Compose may run, as far as that can be known without a registry: what they leave to the images these say here.
+ready_offline() {
+  local reference
+  for reference in "${READY_IMAGES[@]}"; do
+    docker image inspect --format '{{json .Config}}' "$reference" | jq -c --arg reference "$reference" '{($reference): {config: .}}' ||
+      fail 69 "the engine does not say what $reference is"
+  done | jq -s add >"$LOCAL/known.json" || fail 69 "what the images say here cannot be written down"
+  "$ROOT/policy/admit" --no-signatures --images "$LOCAL/known.json" --file - <<<"$READY_MERGED" >&2 ||
+    fail 65 "this may not run here, see above: policy/POLICY.md says what files may not have"
 }
 
 # Fails when a port that will be published is held by somebody else.

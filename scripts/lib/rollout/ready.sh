@@ -10,7 +10,8 @@ ready_rollout() { # reference from
     fail 78 "this deployment has no second colour: write COMPOSE_FILE=compose.yaml:compose.rollout.yaml into .env, and scripts/compose up"
   reference_parse "$1" pinned || fail 65 "$1 is refused: $REF_WHY"
   "$ROOT/policy/admit" "$1" >&2 || fail $? "this image may not run here, or that cannot be known now: see above"
-  say "   ok  the image is by digest, and signed"
+  ready_colour "$1" "$2"
+  say "   ok  the image is by digest, and signed, and what runs it may"
   for running in db proxy "$2"; do
     [[ $(compose_state "$running") == running\ * ]] || fail 69 "$running does not run: scripts/compose up, then scripts/compose ps"
   done
@@ -21,6 +22,17 @@ ready_rollout() { # reference from
   ready_clock
   ready_disk
   say "   ok  there is room on the disk"
+}
+
+# Fails unless the files of Compose may run with this image in the place of the colour that is not live.
+ready_colour() { # reference from
+  local other=blue merged
+  [[ $2 != blue ]] || other=green
+  mkdir -p "$ROLLOUT" && printf '%s_IMAGE=%s\n' "${other^^}" "$1" >"$ROLLOUT/asked.env" || fail 73 "$ROLLOUT cannot be written"
+  COMPOSE_MORE=("$ROLLOUT/asked.env")
+  merged=$(compose --profile '*' config --format json 2>"$LOCAL/merged.log") || fail 78 "compose does not take its files: $(tail -n 1 "$LOCAL/merged.log")"
+  COMPOSE_MORE=()
+  "$ROOT/policy/admit" --file - <<<"$merged" >&2 || fail $? "this may not run here, or that cannot be known now: see above"
 }
 
 # Fails when this clock is far from the one of the registry, by which signatures were judged: tokens and certificates would be
