@@ -65,3 +65,16 @@ configure() { "$ROOT/airgap/client/configure" "$@"; }
   refused 65 "is no JSON" configure registry.intra --ca ca.pem --out etc
   [[ $(find etc -type f) == etc/docker/daemon.json ]]
 }
+
+@test "paths with spaces, quotes and signs of shells are taken as they are" {
+  local strange=$'of ada\'s "desk" $HOME *'
+  mkdir "$strange"
+  cp ca.pem machine.pem key.pem "$strange/"
+  configure registry.intra --ca "$strange/ca.pem" --cert "$strange/machine.pem" --key "$strange/key.pem" --out "$strange/etc"
+  configure registry.intra --ca ca.pem --cert machine.pem --key key.pem --out plain
+  diff -r plain "$strange/etc"
+  # And none of it is said in what is written.
+  run grep -rF desk "$strange/etc"
+  [[ ! $output ]]
+  refused 66 "there is no $strange/nothing.pem" configure registry.intra --ca ca.pem --cert "$strange/nothing.pem" --key key.pem
+}

@@ -112,11 +112,85 @@ ask() { # user method path
   (cd "$PLACE" && find . -type f -not -path './data/*' -not -name sheet.txt -not -name haproxy.cfg -print0 | sort -z | xargs -0 sha256sum) >before
   docker ps --quiet --no-trunc | sort >running
   run --separate-stderr "$ROOT/airgap/bootstrap" "$CLOSED_NAME" --out "$PLACE"
-  [[ $status == 0 && $stderr == *"authority is there already"*"users are there already"*"keys are there already"*"trust root is there already"*"images are chosen already"* ]]
+  [[ $status == 0 && $stderr == *"authority is there already"*"users are there already"*"keys are there already"*"trust root is there already"*"images are chosen already"*"nothing was restarted"* ]]
   (cd "$PLACE" && sha256sum --quiet --check) <before
   docker ps --quiet --no-trunc | sort | diff running -
   refused 78 "is of $CLOSED_NAME" "$ROOT/airgap/bootstrap" elsewhere.intra --out "$PLACE"
 }
+
+# Prints which container each service is and since when.
+since() { services ps --quiet | xargs docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{.Id}} {{.State.StartedAt}}' | sort; }
+
+# Fails unless these services were started anew since the file was written, and no other.
+restarted() { # file service…
+  local file=$1
+  shift
+  [[ $(since | diff "$file" - | sed -n 's/^> \([a-z]*\) .*/\1/p' | tr '\n' ' ') == "${*:+$* }" ]] || {
+    since | diff "$file" - >&2
+    return 1
+  }
+}
+
+@test "a second call brings what changed into force, and only that, and says so" {
+  local again=("$DESK/kit/airgap/bootstrap" "$CLOSED_NAME" --out "$PLACE") worker upstream service
+  # A kit of this test's own, in which something can change. Its folder is another, which makes the mirror anew.
+  mkdir "$DESK/kit"
+  cp -R "$ROOT"/{airgap,scripts,Cargo.toml} "$DESK/kit/"
+  ln -s "$TOOLS" "$DESK/kit/.tools"
+  "${again[@]}"
+  since >before
+  run --separate-stderr "${again[@]}"
+  [[ $status == 0 && $stderr == *"nothing was restarted"* ]]
+  restarted before
+  # The gateway's rules: it reads them while it serves.
+  worker=$(gateway_worker)
+  [[ $(curl --silent --cacert "$PLACE/ca/ca.pem" "https://$CLOSED_NAME/v2/" | jq -r '.errors[0].message') == "log in" ]]
+  sed -i 's/"message":"log in"/"message":"log in, please"/' "$DESK/kit/airgap/gateway/haproxy.cfg"
+  run --separate-stderr "${again[@]}"
+  [[ $status == 0 && $stderr == *"gateway has read its new files"* && $stderr != *"is restarted"* ]]
+  restarted before
+  wait_until 10 eval '[[ $(gateway_worker) != "$worker" ]]'
+  [[ $(curl --silent --cacert "$PLACE/ca/ca.pem" "https://$CLOSED_NAME/v2/" | jq -r '.errors[0].message') == "log in, please" ]]
+  # The registry's configuration.
+  sed -i 's/level: info/level: debug/' "$DESK/kit/airgap/registry/config.yaml.in"
+  run --separate-stderr "${again[@]}"
+  [[ $status == 0 && $stderr == *"registry is restarted, as its files are new"* ]]
+  restarted before registry
+  services exec -T registry grep 'level: debug' /etc/registry/config.yaml
+  healthy registry
+  # The credentials at the upstream.
+  since >before
+  echo ada >ada && echo of-ada >password
+  run --separate-stderr "${again[@]}" --mirror-user "$PWD/ada" --mirror-password "$PWD/password"
+  [[ $status == 0 && $stderr == *"mirror is restarted, as its files are new"* ]]
+  restarted before mirror
+  [[ $(services exec -T mirror cat /run/secrets/mirror_user) == ada ]]
+  # The upstream itself, which is a setting: the engine makes the mirror anew.
+  since >before
+  upstream=$(sed -n 's/^MIRROR_UPSTREAM=//p' "$PLACE/settings.env")
+  sed -i 's#^MIRROR_UPSTREAM=.*#MIRROR_UPSTREAM=https://10.99.0.3:5443#' "$PLACE/settings.env"
+  run --separate-stderr "${again[@]}"
+  [[ $status == 0 && $stderr == *"mirror was started"* && $stderr != *"is restarted"* ]]
+  restarted before mirror
+  services logs mirror | grep 'https://10.99.0.3:5443 does not answer'
+  # Without one there is no mirror, and with one again there is.
+  sed -i 's#^MIRROR_UPSTREAM=.*#MIRROR_UPSTREAM=#' "$PLACE/settings.env"
+  run --separate-stderr "${again[@]}"
+  [[ $status == 0 && $stderr == *"mirror was taken away"* && ! $(container mirror 2>/dev/null) ]]
+  sed -i "s#^MIRROR_UPSTREAM=.*#MIRROR_UPSTREAM=$upstream#" "$PLACE/settings.env"
+  "${again[@]}" --mirror-user /dev/null --mirror-password /dev/null
+  # A call that ended before its work was done is made good by the next one.
+  since >before
+  sed -i '/^registry /d' "$PLACE/in-force"
+  "${again[@]}"
+  restarted before registry
+  # As it was for whoever comes after.
+  "$ROOT/airgap/bootstrap" "$CLOSED_NAME" --out "$PLACE"
+  for service in gateway registry mirror; do healthy "$service"; done
+}
+
+# Prints the process of the gateway that serves.
+gateway_worker() { pgrep --newest --parent "$(docker inspect --format '{{.State.Pid}}' "$(container gateway)")"; }
 
 @test "carried images that are not what the sheet says are refused before anything of them is loaded" {
   local blob before sha256 bootstrap=("$ROOT/airgap/bootstrap" other.intra:8443 --audience mini --out "$BATS_TEST_TMPDIR/other")
@@ -152,25 +226,36 @@ ask() { # user method path
 }
 
 @test "nothing but the gateway is published, and nothing but the gateway reaches the registry and the mirror" {
-  local image
+  local image registry mirror network=registries-registry-intra-443 asking=(timeout 3 wget -q -O -)
   [[ $(docker ps --format '{{.Ports}}' | grep -o '0.0.0.0:[0-9]*' | sort | tr '\n' ' ') == "0.0.0.0:443 0.0.0.0:5000 " ]]
   image=$(sed -n 's/^REGISTRY_IMAGE=//p' "$PLACE/images.env")
-  # From the gateway itself, as a check that what follows can succeed at all; then what must not.
-  services exec -T gateway timeout 3 wget -q -O - http://registry:5000/
-  services exec -T gateway timeout 3 wget -q -O - http://mirror:5000/
-  run timeout 3 bash -c "exec 3<>/dev/tcp/$(address registry inside)/5000"
+  registry=$(address registry inside) mirror=$(address mirror cache)
+  # First what must succeed: the addresses are theirs, and whatever asks below can ask.
+  [[ $registry =~ ^10\.210\.[0-9]+\.[0-9]+$ && $mirror =~ ^10\.210\.[0-9]+\.[0-9]+$ && $registry != "$mirror" ]]
+  services exec -T gateway "${asking[@]}" http://registry:5000/
+  services exec -T gateway "${asking[@]}" http://mirror:5000/
+  docker run --rm --network "${network}_inside" --entrypoint timeout "$image" "${asking[@]:1}" "http://$registry:5000/"
+  docker run --rm --network "${network}_cache" --entrypoint timeout "$image" "${asking[@]:1}" "http://$mirror:5000/"
+  timeout 3 bash -c "exec 3<>/dev/tcp/$(address gateway door)/8443"
+  # The upstream answers whoever reaches it, though it wants another protocol.
+  run services exec -T mirror timeout 3 wget -O - "http://$UPSTREAM/"
+  [[ $output == *"400 Bad Request"* ]]
+  # Then what must not: from the machine, from the gateway's other network, from one to the other.
+  run timeout 3 bash -c "exec 3<>/dev/tcp/$registry/5000"
   [[ $status != 0 ]]
-  run timeout 3 bash -c "exec 3<>/dev/tcp/$(address mirror cache)/5000"
+  run timeout 3 bash -c "exec 3<>/dev/tcp/$mirror/5000"
   [[ $status != 0 ]]
-  run docker run --rm --network registries-registry-intra-443_door --entrypoint timeout "$image" 3 wget -q -O - "http://$(address registry inside):5000/"
+  run docker run --rm --network "${network}_door" --entrypoint timeout "$image" "${asking[@]:1}" "http://$registry:5000/"
   [[ $status != 0 ]]
-  run services exec -T mirror timeout 3 wget -q -O - "http://$(address registry inside):5000/"
+  run services exec -T mirror "${asking[@]}" "http://$registry:5000/"
   [[ $status != 0 ]]
-  # The registry has no way out, the mirror has one to its upstream alone.
-  run services exec -T registry timeout 3 wget -q -O - "https://$UPSTREAM/"
+  run services exec -T registry "${asking[@]}" "http://$mirror:5000/"
   [[ $status != 0 ]]
+  # The registry has no way out.
+  run services exec -T registry timeout 3 wget -O - "http://$UPSTREAM/"
+  [[ $status != 0 && $output != *"400 Bad Request"* ]]
   # And who is on its network by mistake has no password for it.
-  [[ $(docker run --rm --network registries-registry-intra-443_inside --entrypoint timeout "$image" 3 wget -S -O - http://registry:5000/v2/ 2>&1 || true) == *401* ]]
+  [[ $(docker run --rm --network "${network}_inside" --entrypoint timeout "$image" 3 wget -S -O - http://registry:5000/v2/ 2>&1 || true) == *401* ]]
 }
 
 @test "no password is in an inspection, log, list of processes or merged configuration" {

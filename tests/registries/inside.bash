@@ -34,7 +34,7 @@ inside_start() { # folder words…
 inside_gateway() { # folder
   LD_LIBRARY_PATH=$TOOLS/stage/libraries GATEWAY=$PLACE/gateway GATEWAY_SOCKET=$1/gateway.sock GATEWAY_REGISTRY=127.0.0.1:${HOME_REGISTRY#*:} \
     GATEWAY_MIRROR=127.0.0.1:${HOME_MIRROR#*:} REGISTRY_ADDRESS=127.0.0.1:$BEHIND_REGISTRY MIRROR_ADDRESS=127.0.0.1:$BEHIND_MIRROR \
-    setsid "$TOOLS/stage/haproxy" -W -db -f "$PLACE/gateway/users.cfg" -f "$PLACE/gateway/haproxy.cfg" >>"$1/gateway.log" 2>&1 3>&- &
+    setsid "$TOOLS/stage/haproxy" -W -db -f "$PLACE/gateway/haproxy.cfg" -f "$PLACE/gateway/users.cfg" >>"$1/gateway.log" 2>&1 3>&- &
   echo $! >"$1/gateway.pid"
 }
 

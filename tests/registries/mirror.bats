@@ -132,6 +132,137 @@ YAML
   pull later
 }
 
+# Runs skopeo, which reads the files of Podman's family as Podman does, on a machine that has only a home. Every way out of it leads to a
+# listener that notes in `outside` who was asked for.
+skopeo_at() { # home words…
+  local home=$1
+  shift
+  env -i PATH="$PATH" HOME="$home" HTTPS_PROXY="http://127.0.0.1:$WAY_OUT" HTTP_PROXY="http://127.0.0.1:$WAY_OUT" skopeo "$@"
+}
+
+# Starts that listener; sets WAY_OUT, its port.
+way_out_start() {
+  printf '#!/bin/sh\nread -r line\necho "$line" >>%s/outside\n' "$PWD" >note
+  chmod +x note
+  WAY_OUT=$(free_port)
+  setsid "$TOOLS/stage/busybox" nc -ll -p "$WAY_OUT" -e "$PWD/note" >/dev/null 2>&1 3>&- &
+  echo $! >"$WORLD/way_out.pid"
+  wait_until 5 port_answers "$WAY_OUT"
+  # That was us.
+  wait_until 5 test -e outside
+  rm outside
+}
+
+@test "what is written for Podman's family leads to the mirror, by digest and with the machine's certificate, and never outside" {
+  local name log=$WORLD/gateway.log
+  "$ROOT/scripts/setup" skopeo
+  way_out_start
+  "$ROOT/airgap/client/configure" "$HOME_REGISTRY" --mirror-port "${HOME_MIRROR#*:}" --ca "$PLACE/ca/ca.pem" --out client \
+    --cert "$PLACE/machines/machine.cert" --key "$PLACE/machines/machine.key"
+  mkdir -p home/.config
+  cp -R client/containers home/.config/
+  # A policy is the site's: names stay what they are outside, and it is they that it is asked about.
+  jq -n --arg registry "$HOME_REGISTRY" '[{type: "insecureAcceptAnything"}] as $yes
+    | {default: [{type: "reject"}], transports: {docker: {"docker.io": $yes, ($registry): $yes}, dir: {"": $yes}}}' >home/.config/containers/policy.json
+  skopeo_at home copy "docker://docker.io/library/kept@$(digest kept)" dir:copied
+  [[ sha256:$(sha256sum <copied/manifest.json) == "$(digest kept)  -" ]]
+  grep "machine GET /v2/library/kept/manifests/$(digest kept) 200" "$log"
+  grep 'machine GET /v2/library/kept/blobs/sha256:.* 200' "$log"
+  # The registry inside, with a login.
+  skopeo_at home copy --authfile "$(inside_login publisher)/config.json" dir:copied "docker://$HOME_REGISTRY/mini/kept-rc:1"
+  skopeo_at home copy --authfile "$(inside_login reader)/config.json" "docker://$HOME_REGISTRY/mini/kept-rc@$(digest kept)" dir:again
+  diff -r copied again
+  # What the mirror does not have, and a mirror that does not answer, send nobody elsewhere.
+  run skopeo_at home inspect --raw "docker://docker.io/library/absent@$(digest kept)"
+  [[ $status != 0 && $output == *"$HOME_MIRROR/library/absent"* ]]
+  mirror_stop "$WORLD"
+  run skopeo_at home inspect --raw "docker://docker.io/library/kept@$(digest kept)"
+  [[ $status != 0 && $output == *503* ]]
+  for name in quay.io ghcr.io gcr.io registry.k8s.io mcr.microsoft.com public.ecr.aws registry.gitlab.com registry.access.redhat.com; do
+    run skopeo_at home inspect --raw "docker://$name/mini/kept@$(digest kept)"
+    [[ $status != 0 && $output == *"registry $name is blocked"* ]]
+  done
+  [[ ! -e outside ]]
+  # The one thing that no file keeps inside: a list of tags is asked of the name itself.
+  run skopeo_at home list-tags docker://docker.io/library/kept
+  [[ $status != 0 ]]
+  grep '^CONNECT registry-1.docker.io:443' outside
+  rm outside
+  # The same without our files would have gone there.
+  cp -R home bare
+  rm bare/.config/containers/registries.conf
+  run skopeo_at bare inspect --raw "docker://docker.io/library/kept@$(digest kept)"
+  [[ $status != 0 ]]
+  run skopeo_at bare inspect --raw "docker://quay.io/mini/kept@$(digest kept)"
+  [[ $status != 0 ]]
+  grep '^CONNECT registry-1.docker.io:443' outside
+  grep '^CONNECT quay.io:443' outside
+  # And without the authority or the certificate beside them nobody is believed.
+  mirror_start "$WORLD"
+  wait_until 30 serves proxy
+  skopeo_at home inspect --raw "docker://docker.io/library/kept@$(digest kept)"
+  rm "home/.config/containers/certs.d/$HOME_MIRROR/client".*
+  run skopeo_at home inspect --raw "docker://docker.io/library/kept@$(digest kept)"
+  [[ $status != 0 && $output == *nauthorized* ]]
+  rm -r home/.config/containers/certs.d
+  run skopeo_at home inspect --raw "docker://docker.io/library/kept@$(digest kept)"
+  [[ $status != 0 && $output == *"unknown authority"* ]]
+  process_end "$(<"$WORLD/way_out.pid")" 2
+  rm "$WORLD/way_out.pid"
+}
+
+# Runs Podman on a machine of Debian's whose /etc/containers is this folder, with the same listener. Nothing of it stays.
+podman_at() { # folder words…
+  unshare --mount --propagation private bash -euo pipefail -c '
+    mount -t tmpfs tmpfs "$1"
+    mkdir "$1"/{upper,work,root}
+    mount -t overlay overlay -o "lowerdir=$TOOLS/podman/root,upperdir=$1/upper,workdir=$1/work" "$1/root"
+    cp -R "$2/." "$1/root/etc/containers/"
+    mount -t proc proc "$1/root/proc"
+    mount -t sysfs -o ro sysfs "$1/root/sys"
+    mount -t tmpfs tmpfs "$1/root/run"
+    for node in null zero full random urandom; do
+      touch "$1/root/dev/$node"
+      mount --bind "/dev/$node" "$1/root/dev/$node"
+    done
+    exec env -i PATH=/usr/sbin:/usr/bin HTTPS_PROXY="$3" HTTP_PROXY="$3" chroot "$1/root" podman --storage-driver vfs "${@:4}"' podman \
+    "$PWD/machine" "$1" "http://127.0.0.1:$WAY_OUT" "${@:2}"
+}
+
+# bats test_tags=full
+@test "Podman pulls by digest through the mirror and from the registry inside, and goes nowhere else, not even for a short name" {
+  local image name
+  ((EUID == 0)) || skip "Podman's machine is made by root"
+  "$ROOT/scripts/setup" podman
+  way_out_start
+  "$ROOT/airgap/client/configure" "$HOME_REGISTRY" --mirror-port "${HOME_MIRROR#*:}" --ca "$PLACE/ca/ca.pem" --out client \
+    --cert "$PLACE/machines/machine.cert" --key "$PLACE/machines/machine.key"
+  mkdir machine
+  inside_is 200 reader GET "mirror:/v2/library/other/manifests/$(digest other)" --header "$accept"
+  image=$(jq -r .config.digest answer)
+  [[ sha256:$(podman_at client/containers pull --quiet "docker.io/library/other@$(digest other)") == "$image" ]]
+  grep "machine GET /v2/library/other/manifests/$(digest other) 200" "$WORLD/gateway.log"
+  DOCKER_CONFIG=$(inside_login publisher) SSL_CERT_FILE=$PLACE/ca/ca.pem BATS_TEST_TMPDIR=$PWD push_image "$HOME_REGISTRY/mini/podman-rc" "for Podman" >image
+  cp "$(inside_login reader)/config.json" client/containers/auth.json
+  [[ $(podman_at client/containers pull --quiet --authfile /etc/containers/auth.json "$(<image)") =~ ^[0-9a-f]{64}$ ]]
+  for name in "docker.io/library/absent@$(digest other)" "quay.io/mini/other@$(digest other)" "other@$(digest other)" other:1; do
+    run podman_at client/containers pull --quiet "$name"
+    [[ $status != 0 && ($output == *"$HOME_MIRROR/library/absent"* || $output == *"registry quay.io is blocked"* || $output == *"short-name"*) ]]
+  done
+  [[ ! -e outside ]]
+  # The same without our files would have gone there.
+  mkdir bare
+  run podman_at bare pull --quiet "docker.io/library/other@$(digest other)"
+  [[ $status != 0 ]]
+  grep '^CONNECT registry-1.docker.io:443' outside
+  # And without the authority nobody is believed.
+  rm -r client/containers/certs.d
+  run podman_at client/containers pull --quiet "docker.io/library/other@$(digest other)"
+  [[ $status != 0 && $output == *"unknown authority"* ]]
+  process_end "$(<"$WORLD/way_out.pid")" 2
+  rm "$WORLD/way_out.pid"
+}
+
 @test "an upstream that takes the connection and says nothing counts as away" {
   upstream_stop "$WORLD"
   mirror_stop "$WORLD"

@@ -115,6 +115,56 @@ TABLE
   inside_is 200 reader GET /v2/
 }
 
+# Prints the processor time that the worker took so far, in hundredths of a second.
+worker_time() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$(pgrep --newest --parent "$(<"$BATS_FILE_TMPDIR/gateway.pid")")/stat"; }
+
+# Asks a thousand times over one connection what the gateway answers by itself, and prints the time that took the worker.
+thousand() { # user
+  local before
+  printf 'user = "%s:%s"\n' "$1" "$(<"$PLACE/passwords/$1")" >asking
+  before=$(worker_time)
+  curl --silent --max-time 60 --cacert "$PLACE/ca/ca.pem" --config asking --output answer --write-out '%{http_code}\n' "https://$HOME_REGISTRY/elsewhere?[1-1000]" >statuses
+  echo $(($(worker_time) - before))
+  [[ $(sort statuses | uniq -c) == *" 1000 403" ]]
+}
+
+@test "a password of ours costs the gateway next to nothing, one that somebody chose is hashed slowly, and neither opens what the other does" {
+  local ours theirs hash
+  printf 'chosen by ada' >"$PLACE/passwords/ada"
+  hash=$(openssl passwd -6 -stdin <"$PLACE/passwords/ada")
+  cp "$PLACE/users" users
+  printf 'ada reader %s\n' "$hash" >>"$PLACE/users"
+  "$ROOT/airgap/bootstrap" user grace reader --out "$PLACE"
+  grep -qE '^grace reader sha256:[0-9a-f]{64}$' "$PLACE/users"
+  reload
+  wait_until 20 inside_is 200 grace GET /v2/
+  inside_is 200 ada GET /v2/
+  inside_is 503 ada GET mirror:/v2/
+  inside_is 503 grace GET mirror:/v2/
+  # A hash is no password, whosever it is; and a password is its owner's.
+  inside_is 401 - GET /v2/ --config <(printf 'user = "ada:%s"' "$hash")
+  inside_is 401 - GET /v2/ --config <(awk '$1 == "grace" { sub("sha256:", "", $3); printf "user = \"grace:%s\"", $3 }' "$PLACE/users")
+  inside_is 401 - GET /v2/ --config <(awk '$1 == "grace" { printf "user = \"grace:%s\"", $3 }' "$PLACE/users")
+  inside_is 401 - GET /v2/ --config <(printf 'user = "reader:%s"' "$(<"$PLACE/passwords/grace")")
+  inside_is 401 - GET /v2/ --config <(printf 'user = "grace:%s"' "$(<"$PLACE/passwords/ada")")
+  inside_is 401 - GET /v2/ --config <(printf 'user = "%s:"' grace)
+  inside_is 401 - GET mirror:/v2/ --config <(printf 'user = "reader:%s"' "$(<"$PLACE/passwords/grace")")
+  ours=$(thousand grace)
+  theirs=$(thousand ada)
+  echo "a thousand requests: ${ours}0 ms with a password of ours, ${theirs}0 ms with a chosen one"
+  ((ours * 4 < theirs))
+  # Cheaper than crypt makes it by itself is refused.
+  hash=$(perl -e 'print crypt("chosen by ada", "\$5\$rounds=1000\$salt\$")')
+  sed -i '/^ada /d' "$PLACE/users"
+  printf 'ada reader %s\n' "$hash" >>"$PLACE/users"
+  refused 65 "too cheap for a password that somebody chose" "$ROOT/airgap/bootstrap" user grace gone --out "$PLACE"
+  cp users "$PLACE/users"
+  rm -f "$PLACE/passwords"/{ada,grace}
+  "$ROOT/airgap/bootstrap" user ada reader --out "$PLACE"
+  "$ROOT/airgap/bootstrap" user ada gone --out "$PLACE"
+  reload
+}
+
 @test "a method, a path or a spelling that is not known is refused, whoever asks" {
   local method path role
   for role in reader publisher promoter janitor; do
@@ -210,12 +260,12 @@ TABLE
   # The gateway itself does not start without what is made of it.
   rm "$folder/gateway/users.cfg"
   run env LD_LIBRARY_PATH="$TOOLS/stage/libraries" GATEWAY="$folder/gateway" GATEWAY_SOCKET="$folder/s" GATEWAY_REGISTRY=127.0.0.1:1 GATEWAY_MIRROR=127.0.0.1:2 \
-    REGISTRY_ADDRESS=127.0.0.1:3 MIRROR_ADDRESS=127.0.0.1:4 "$TOOLS/stage/haproxy" -c -f "$folder/gateway/users.cfg" -f "$folder/gateway/haproxy.cfg"
+    REGISTRY_ADDRESS=127.0.0.1:3 MIRROR_ADDRESS=127.0.0.1:4 "$TOOLS/stage/haproxy" -c -f "$folder/gateway/haproxy.cfg" -f "$folder/gateway/users.cfg"
   [[ $status != 0 ]]
   cp "$folder/users" users
   refused 64 "a role is one of" "$ROOT/airgap/bootstrap" user ada root --out "$folder"
   echo 'ada promoter' >>"$folder/users"
-  refused 65 "its hash is none of crypt's" "$ROOT/airgap/bootstrap" user bob reader --out "$folder"
+  refused 65 "its hash is neither ours nor crypt's" "$ROOT/airgap/bootstrap" user bob reader --out "$folder"
   { cat users && echo 'ada promoter plain-text'; } >"$folder/users"
   refused 65 "is damaged at 'ada'" "$ROOT/airgap/bootstrap" user bob reader --out "$folder"
   { cat users users; } >"$folder/users"
@@ -224,6 +274,60 @@ TABLE
   refused 66 "there is no user" "$ROOT/airgap/bootstrap" user ada gone --out "$folder"
   # Nothing that the gateway reads was changed by those.
   cmp "$folder/gateway/roles.map" "$PLACE/gateway/roles.map"
+}
+
+@test "users that are made at the same time are all there" {
+  local name jobs=()
+  cp -R "$PLACE" other
+  # Each takes its time between reading the file and writing it.
+  mkdir slow
+  printf '#!/bin/sh\nsleep 1\nexec %s "$@"\n' "$(type -P sort)" >slow/sort
+  chmod +x slow/sort
+  for name in one two three; do
+    PATH=$PWD/slow:$PATH "$ROOT/airgap/bootstrap" user "$name" reader --out "$PWD/other" 3>&- &
+    jobs+=("$!")
+  done
+  for name in "${jobs[@]}"; do wait "$name"; done
+  for name in one two three reader near-reader; do
+    grep "^$name reader sha256:" other/users
+    grep "^$name reader$" other/gateway/roles.map
+    grep "^$name:[0-9A-F]" other/gateway/passwords.map
+  done
+}
+
+@test "the sheet is written whole or not at all, and why not is said" {
+  local place=$PWD/other
+  cp -R "$PLACE" other
+  rm "$place/sheet.txt"
+  "$ROOT/airgap/bootstrap" sheet --out "$place"
+  [[ $(tail -n 1 "$place/sheet.txt") == "To a drawer"* ]]
+  cp "$place/sheet.txt" whole
+  # Of a folder without a trust file, before one was ever believed and after; of a damaged one.
+  TRUST=$PWD/nothing refused 78 "sheet.txt is not written: there is no $PWD/nothing/trust.json" "$ROOT/airgap/bootstrap" sheet --out "$place"
+  TRUST=$PWD/nothing TRUST_PIN=$PWD/no-pin refused 66 "sheet.txt is not written" "$ROOT/airgap/bootstrap" sheet --out "$place"
+  mkdir damaged
+  echo '{' >damaged/trust.json
+  TRUST=$PWD/damaged refused 65 "sheet.txt is not written" "$ROOT/airgap/bootstrap" sheet --out "$place"
+  cmp whole "$place/sheet.txt"
+  rm "$place/sheet.txt"
+  TRUST=$PWD/nothing refused 78 "TRUST names the folder of the trust file" "$ROOT/airgap/bootstrap" sheet --out "$place"
+  [[ ! -e $place/sheet.txt ]]
+  # Nor where any other part of it is not to be had.
+  mv "$place/ca/server.pem" server.pem
+  run "$ROOT/airgap/bootstrap" sheet --out "$place"
+  [[ $status != 0 && ! -e $place/sheet.txt ]]
+  mv server.pem "$place/ca/server.pem"
+  "$ROOT/airgap/bootstrap" sheet --out "$place"
+  cmp whole "$place/sheet.txt"
+}
+
+@test "a folder whose name would be read as something else in what is made is refused, and nothing is made" {
+  local name
+  for name in 'in side' "in'side" in\$HOME in:side; do
+    refused 64 "want paths of letters" "$ROOT/airgap/bootstrap" registry.intra --out "$PWD/$name" --audience mini --no-start
+    refused 64 "want paths of letters" "$ROOT/airgap/bootstrap" registry.intra --out "$PWD/plain" --data "$PWD/$name" --audience mini --no-start
+  done
+  [[ ! $(find . -name 'settings.env') && ! -e plain && ! -e "in side" ]]
 }
 
 @test "a user who is removed may do nothing as soon as the gateway has read its files anew" {
@@ -235,6 +339,7 @@ TABLE
   kill -USR2 "$(<"$BATS_FILE_TMPDIR/gateway.pid")"
   cp passing "$PLACE/passwords/passing"
   wait_until 10 inside_is 401 passing GET /v2/
+  inside_is 200 reader GET /v2/
   rm "$PLACE/passwords/passing"
 }
 
@@ -262,11 +367,128 @@ TABLE
   openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout k.pem -out r.pem -subj /CN=machine 2>/dev/null
   openssl x509 -req -in r.pem -CA stranger/ca.pem -CAkey stranger/ca.key -CAcreateserial -out c.pem 2>/dev/null
   inside_is 000 - GET mirror:/v2/ --cert c.pem --key k.pem || [[ $(inside_ask - GET mirror:/v2/ --cert c.pem --key k.pem || true) == 000 ]]
+  openssl pkey -in "$PLACE/gateway/server.pem" -out server.key
+  inside_is 000 - GET mirror:/v2/ --cert "$PLACE/gateway/server.pem" --key server.key || [[ $(inside_ask - GET mirror:/v2/ --cert "$PLACE/gateway/server.pem" --key server.key || true) == 000 ]]
+  # Whoever is gone was let in before, and others still are.
   "$ROOT/airgap/bootstrap" machine passing --out "$PLACE"
   cp "$PLACE/machines/passing".* .
+  reload
+  wait_until 10 inside_is 503 - GET mirror:/v2/ --cert passing.cert --key passing.key
   "$ROOT/airgap/bootstrap" user passing gone --out "$PLACE"
-  inside_is 401 - GET mirror:/v2/ --cert passing.cert --key passing.key
+  reload
+  wait_until 10 inside_is 401 - GET mirror:/v2/ --cert passing.cert --key passing.key
+  inside_is 503 - GET mirror:/v2/ "${machine[@]}"
 }
+
+# Starts a gateway of this test's own whose times are a tenth of what they are, over the same registry; sets HOME_REGISTRY.
+hasty_gateway() {
+  cp -R "$PLACE" "$PWD/hasty"
+  PLACE=$PWD/hasty
+  HOME_REGISTRY=localhost:$(free_port)
+  until HOME_MIRROR=localhost:$(free_port) && [[ $HOME_MIRROR != "$HOME_REGISTRY" ]]; do :; done
+  awk '/^  timeout (client|server|http)/ { $3 = "  " tenth($3) } $2 == "set-timeout" { $4 = tenth($4) } { print }
+    function tenth(time) { return time * (time ~ /m$/ ? 6000 : 100) "ms" }' "$ROOT/airgap/gateway/haproxy.cfg" >"$PLACE/gateway/haproxy.cfg"
+  inside_gateway "$PWD"
+  wait_until 20 port_answers "${HOME_REGISTRY#*:}"
+}
+
+# Holds a connection on which nothing more comes after the standard input, and writes down how many seconds the gateway let it be.
+held() { # name words of openssl…
+  local name=$1 start=$SECONDS
+  shift
+  mkfifo "$name.in"
+  {
+    exec 5<>"$name.in"
+    cat >&5
+    if [[ $name == bare ]]; then
+      exec 6<>"/dev/tcp/127.0.0.1/${HOME_REGISTRY#*:}"
+      timeout 60 cat <&6 >"$name.out" || true
+    else
+      timeout 60 openssl s_client -connect "$HOME_REGISTRY" -CAfile "$PLACE/ca/ca.pem" -verify_return_error -quiet "$@" <&5 >"$name.out" 2>&1 || true
+    fi
+    echo $((SECONDS - start)) >"$name.held"
+  } 3>&-
+}
+
+# Answers like a registry that says nothing for a while, as after a large blob.
+musing_registry() { # seconds
+  printf '#!/bin/sh\nwhile read -r line && [ "${line#?}" ]; do :; done\nsleep %s\nprintf "HTTP/1.1 201 Created\\r\\nContent-Length: 2\\r\\n\\r\\nok"\n' "$1" >muse
+  chmod +x muse
+  setsid "$TOOLS/stage/busybox" nc -ll -p "$BEHIND_REGISTRY" -e "$PWD/muse" >/dev/null 2>&1 3>&- &
+  echo $! >musing.pid
+}
+
+@test "whoever is silent is let go, at each step; a body that goes on moving and whoever waits for a registry that hashes are not" {
+  local name basic digest location jobs=()
+  hasty_gateway
+  basic=$(printf 'publisher:%s' "$(<"$PLACE/passwords/publisher")" | base64 -w 0)
+  digest=sha256:$(head -c 15000 /dev/zero | sha256sum | cut -d ' ' -f 1)
+  # Bodies that take longer than silence may, and move.
+  for name in PATCH PUT; do
+    inside_is 202 publisher POST /v2/mini/slow-dev/blobs/uploads/
+    location=$(tr -d '\r' <headers | sed -n 's/^[Ll]ocation: //p')
+    mkdir "$name"
+    (for _ in {1..15}; do head -c 1000 /dev/zero && sleep 1; done |
+      (cd "$name" && inside_ask publisher "$name" "$location&digest=$digest" --max-time 60 --upload-file -) >"$name.status") 3>&- &
+    jobs+=($!)
+  done
+  # Silent before TLS, after it, in the middle of a question, after an answer, in the middle of a body, and over HTTP/2.
+  held bare </dev/null &
+  jobs+=($!)
+  held greeted </dev/null &
+  jobs+=($!)
+  printf 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\n' | held half &
+  jobs+=($!)
+  printf 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n' | held idle &
+  jobs+=($!)
+  inside_is 202 publisher POST /v2/mini/half-dev/blobs/uploads/
+  location=$(tr -d '\r' <headers | sed -n 's/^[Ll]ocation: //p')
+  printf 'PATCH %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic %s\r\nContent-Length: 1000\r\n\r\nhalf' "$location" "$basic" | held body &
+  jobs+=($!)
+  printf 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0' | held h2 -alpn h2 &
+  jobs+=($!)
+  (
+    mkdir patient && cd patient
+    BEHIND_REGISTRY=$(free_port)
+    musing_registry 14
+    hasty_gateway
+    inside_ask publisher PUT /v2/mini/slow-dev/manifests/1 --max-time 60 --data-binary manifest >../patient.status
+    process_end "$(<gateway.pid)" 5
+    process_end "$(<musing.pid)" 5
+  ) 3>&- &
+  jobs+=($!)
+  wait "${jobs[@]}"
+  process_end "$(<gateway.pid)" 5
+  [[ $(<PATCH.status) == 202 && $(<PUT.status) == 201 && $(<patient.status) == 201 ]]
+  grep -q '^HTTP/1.1 401' idle.out
+  for name in bare greeted half idle body h2; do
+    echo "$name was held for $(<"$name.held") s"
+    # A tenth of two minutes, and far less where nothing was asked yet.
+    case $name in
+      bare | idle) (($(<"$name.held") <= 16)) ;;
+      # Newer HAProxy lets it have its answer for as long again.
+      body) (($(<"$name.held") <= 30)) ;;
+      *) (($(<"$name.held") <= 10)) ;;
+    esac
+  done
+}
+
+@test "no address holds more than a quarter of all connections, and others are answered meanwhile" {
+  local one held=()
+  for _ in {1..500}; do
+    exec {one}<>"/dev/tcp/127.0.0.1/${HOME_REGISTRY#*:}"
+    held+=("$one")
+  done
+  # The 501st says so by hanging up.
+  wait_until 10 hung_up
+  [[ $(inside_ask reader GET mirror:/v2/library/app/tags/list) == 000 ]]
+  inside_is 200 reader GET /v2/ --interface 127.0.0.2
+  for one in "${held[@]}"; do exec {one}>&-; done
+  wait_until 10 inside_is 200 reader GET /v2/
+}
+
+# True when nothing is answered, not even that one should log in.
+hung_up() { [[ $(inside_ask - GET /v2/) == 000 ]]; }
 
 @test "large bodies pass as a stream, over both protocols" {
   local location digest where
@@ -279,8 +501,8 @@ TABLE
     location=$(tr -d '\r' <headers | sed -n 's/^[Ll]ocation: //p')
     # Relative, so whatever name and port the client knows stays right.
     [[ $location == "$where"/* ]]
-    inside_is 201 publisher PUT "$location&digest=$digest" "--$protocol" --upload-file large --header 'Content-Type: application/octet-stream'
-    inside_is 200 reader GET "$where/blobs/$digest" "--$protocol"
+    inside_is 201 publisher PUT "$location&digest=$digest" "--$protocol" --max-time 120 --upload-file large --header 'Content-Type: application/octet-stream'
+    inside_is 200 reader GET "$where/blobs/$digest" "--$protocol" --max-time 120
     cmp answer large
     head -n 1 headers | grep -q "HTTP/${protocol#http}"
   done

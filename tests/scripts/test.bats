@@ -120,7 +120,7 @@ two_beside() {
   [ "$status" -eq 1 ]
   [ "${lines[-1]}" = "2 passed, 1 failed" ]
   [[ $output == *"postgres     ok      meets"* && $output == *"rollout      ok      meets"* && $output == *"root            | because"* ]]
-  [[ $output == *"tier       result"*"postgres   passed"*"rollout    passed"*"root       FAILED"* ]]
+  [[ $output == *"tier       result"*"rollout    passed"*"postgres   passed"*"root       FAILED"* ]]
 }
 
 @test "what compiles into the same folder is through before anything runs beside, whatever the order asked for" {

@@ -28,25 +28,36 @@ open_place() {
   MIRROR=$HOST:$(setting AIRGAP_MIRROR_PORT)
 }
 
+# Lets one command at a time change OUT, from here to its end; the next one waits.
+place_lock() {
+  local held
+  exec {held}<"$OUT" || fail 73 "$OUT cannot be opened"
+  flock --timeout 60 "$held" || fail 75 "another command is changing $OUT: call this again when it has ended"
+}
+
 # Notes for which place OUT is; what was noted stays.
 settle() { # host[:port]
   local host=${1%:*} port=443 uid=$EUID gid
   [[ $1 != *:* ]] || port=${1##*:}
   [[ ! ${option[mirror]} || ${option[mirror]} =~ ^https://[a-zA-Z0-9.:/_-]+$ ]] ||
     misuse "--mirror wants https://HOST[:PORT] without a password in it: that goes into --mirror-password FILE"
+  # Both stand in files that engines and shells read, each with quotes of its own.
+  [[ $OUT${option[data]} =~ ^[A-Za-z0-9/._@+-]+$ || -s $OUT/settings.env ]] ||
+    misuse "--out and --data want paths of letters, digits and . _ @ + - alone: others are read as something else in the files that are made"
   [[ $host =~ ^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$ && $port =~ ^[1-9][0-9]{0,4}$ ]] || misuse "a place is HOST or HOST:PORT in lower case, not '$1'"
+  (umask 077 && mkdir -p "$OUT") || fail 73 "$OUT cannot be made"
+  place_lock
   if [[ -s $OUT/settings.env ]]; then
     open_place
     [[ $HOST == "$host" && $(setting AIRGAP_PORT) == "$port" ]] || fail 78 "$OUT is of $REGISTRY: choose another folder for $1"
     [[ ! ${option[mirror]} || ${option[mirror]} == "$(setting MIRROR_UPSTREAM)" ]] ||
-      fail 78 "$OUT is of the mirror '$(setting MIRROR_UPSTREAM)': edit $OUT/settings.env, then call this again"
+      fail 78 "$OUT is of the mirror '$(setting MIRROR_UPSTREAM)': edit MIRROR_UPSTREAM in $OUT/settings.env, then call this again"
     say "$OUT is of $REGISTRY already"
     return
   fi
   gid=$(id -g)
   # Root runs nothing as root.
   if ((uid == 0)); then uid=65532 gid=65532; fi
-  (umask 077 && mkdir -p "$OUT") || fail 73 "$OUT cannot be made"
   chmod 0700 "$OUT"
   cat >"$OUT/settings.env.new" <<ENV || fail 73 "$OUT/settings.env cannot be written"
 AIRGAP=$OUT
@@ -58,7 +69,6 @@ AIRGAP_BIND=${option[bind]}
 AIRGAP_UID=$uid
 AIRGAP_GID=$gid
 COMPOSE_PROJECT_NAME=registries-${host//./-}-$port
-COMPOSE_PROFILES=${option[mirror]:+mirror}
 MIRROR_UPSTREAM=${option[mirror]}
 ENV
   mv "$OUT/settings.env.new" "$OUT/settings.env"
@@ -69,7 +79,6 @@ ENV
 files_make() {
   local name data secret config
   users_behind
-  files_put "$OUT/gateway/haproxy.cfg" <"$ROOT/airgap/gateway/haproxy.cfg"
   if [[ ! -s $OUT/gateway/server.pem ]]; then authority_server "$HOST"; fi
   files_put "$OUT/gateway/ca.pem" <"$OUT/ca/ca.pem"
   users_render

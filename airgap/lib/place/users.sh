@@ -1,7 +1,9 @@
 # shellcheck shell=bash
-# Who may do what at the gateway. One file, OUT/users, a line each: NAME ROLE HASH [PREFIX…]. The hash is crypt's, or - for a machine
-# that shows a certificate; prefixes are the organisations or repositories that it sees, none means all. What the gateway reads is made
-# of it, and of nothing else.
+# Who may do what at the gateway. One file, OUT/users, a line each: NAME ROLE HASH [PREFIX…]. The hash is
+#   sha256:HEX          of a password that was made here: nobody guesses 192 random bits, however fast a guess is
+#   $5$… or $6$…        crypt's, of a password that somebody chose and wrote in here
+#   -                   none: a machine that shows a certificate
+# and prefixes are the organisations or repositories that it sees, none means all. What the gateway reads is made of it, and of nothing else.
 
 users_roles=(reader publisher promoter janitor)
 
@@ -31,12 +33,14 @@ users_put() { # name [role hash prefix…]
   mv "$OUT/users.new" "$OUT/users"
 }
 
-# Gives a user a new password, which goes into a file and nowhere else.
+# Gives a user a new password, which goes into a file and nowhere else. Clients send it with every request: a slow hash of it would cost
+# the gateway more than the request, and protect nothing.
 users_with_password() { # name role prefix…
   local name=$1 role=$2 hash
   shift 2
   (umask 077 && mkdir -p "$OUT/passwords" && users_password >"$OUT/passwords/$name.new") || fail 73 "$OUT/passwords cannot be written"
-  hash=$(openssl passwd -5 -stdin <"$OUT/passwords/$name.new") || fail 69 "openssl cannot hash a password"
+  hash=$(sha256sum <"$OUT/passwords/$name.new")
+  hash=sha256:${hash%% *}
   mv "$OUT/passwords/$name.new" "$OUT/passwords/$name"
   users_put "$name" "$role" "$hash" "$@"
 }
@@ -53,28 +57,42 @@ users_make() {
   say "the users were made; their passwords are in $OUT/passwords: hand each over, and remove its file"
 }
 
-# Makes of the file what the gateway reads. Nothing of it changes unless every line is one.
+# Fails unless a hash is one of the kinds above, and crypt's not made cheaper than crypt makes it by itself.
+users_hash_check() { # hash
+  local rounds=5000
+  [[ $1 == - || $1 =~ ^sha256:[0-9a-f]{64}$ || $1 =~ ^\$[56]\$(rounds=[1-9][0-9]{0,8}\$)?[A-Za-z0-9./]+\$[A-Za-z0-9./]+$ ]] || misuse "its hash is neither ours nor crypt's"
+  if [[ $1 =~ rounds=([0-9]+) ]]; then rounds=${BASH_REMATCH[1]}; fi
+  ((rounds >= 5000)) || misuse "its hash is too cheap for a password that somebody chose: leave rounds= away, or take 5000 and more"
+}
+
+# Makes of the file what the gateway reads, and puts the rules beside it that go with it. Nothing changes unless every line is one.
 users_render() {
   local line name role hash prefix prefixes seen=' ' work=$TEMPORARY/rendered
   [[ -s $OUT/users ]] || fail 66 "there is no $OUT/users: nobody may do anything"
   rm -rf "$work"
   mkdir "$work"
   echo 'userlist people' >"$work/users.cfg"
+  : >"$work/passwords.map"
   : >"$work/roles.map"
   : >"$work/scopes.map"
   while IFS= read -r line; do
     read -ra prefixes <<<"$line"
     name=${prefixes[0]:-} role=${prefixes[1]:-} hash=${prefixes[2]:-} prefixes=("${prefixes[@]:3}")
-    (users_check "$name" "$role" "${prefixes[@]}") 2>"$TEMPORARY/why" || fail 65 "$OUT/users is damaged at '$name': $(<"$TEMPORARY/why")"
-    [[ $hash == - || $hash =~ ^\$[56]\$[A-Za-z0-9./\$=]+$ ]] || fail 65 "$OUT/users is damaged at '$name': its hash is none of crypt's"
+    (users_check "$name" "$role" "${prefixes[@]}" && users_hash_check "$hash") 2>"$TEMPORARY/why" ||
+      fail 65 "$OUT/users is damaged at '$name': $(<"$TEMPORARY/why")"
     [[ $seen != *" $name "* ]] || fail 65 "$OUT/users has '$name' twice: leave one"
     seen+="$name "
-    [[ $hash == - ]] || printf '  user %s password %s\n' "$name" "$hash" >>"$work/users.cfg"
+    case $hash in
+      -) ;;
+      sha256:*) printf '%s:%s random\n' "$name" "$(tr a-f A-F <<<"${hash#sha256:}")" >>"$work/passwords.map" ;;
+      *) printf '  user %s password %s\n' "$name" "$hash" >>"$work/users.cfg" ;;
+    esac
     printf '%s %s\n' "$name" "$role" >>"$work/roles.map"
     ((${#prefixes[@]})) || printf '%s: seen\n' "$name" >>"$work/scopes.map"
     for prefix in "${prefixes[@]}"; do printf '%s:%s/ seen\n' "$name" "$prefix" >>"$work/scopes.map"; done
   done <"$OUT/users"
-  for name in users.cfg roles.map scopes.map; do files_put "$OUT/gateway/$name" <"$work/$name"; done
+  for name in users.cfg passwords.map roles.map scopes.map; do files_put "$OUT/gateway/$name" <"$work/$name"; done
+  files_put "$OUT/gateway/haproxy.cfg" <"$ROOT/airgap/gateway/haproxy.cfg"
 }
 
 # Makes what the registries behind ask of the gateway: a user of theirs that nobody else knows. They take bcrypt alone.
