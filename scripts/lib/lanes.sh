@@ -70,7 +70,7 @@ lane_next() {
   } 7>"$results/queue.lock"
 }
 
-# Runs tiers one after another, out of the others' way; of the tier kubernetes only what is built for it.
+# Runs tiers one after another, out of the others' way; of the tiers kubernetes and policy only what is built for them.
 lane_low() { # tier…
   local tier command
   trap - EXIT INT TERM HUP
@@ -78,6 +78,7 @@ lane_low() { # tier…
     [[ ! -e $results/stop ]] || return 0
     command=(bash "$here/lib/tiers/$tier.sh")
     [[ $tier != kubernetes ]] || command=("$here/setup" kubernetes)
+    [[ $tier != policy ]] || command=("$here/setup" conftest gator)
     # A session is weighed against others as a whole where the kernel groups by session; there nice counts only inside of one.
     # shellcheck disable=SC2016
     lane_tier low "$tier" bash -c '{ echo 19 >/proc/self/autogroup; } 2>/dev/null; exec nice -n 19 "$@"' beside "${command[@]}"
@@ -100,7 +101,7 @@ lane_tier() { # lane tier command…
   : >"$results/lane-$lane.pid"
   wait "$follow" || true
   # Of what was only built for a tier its own lane will tell.
-  if [[ $lane == low && $tier == kubernetes ]]; then return; fi
+  if [[ $lane == low && $tier =~ ^(kubernetes|policy)$ ]]; then return; fi
   echo "$code $((SECONDS - begin))" >"$results/$tier.end"
   say "<< $tier: $(sum passed "$results/$tier") passed, $(sum failed "$results/$tier") failed, $((SECONDS - begin)) s"
 }

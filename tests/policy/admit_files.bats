@@ -202,16 +202,18 @@ CASES
   TRUST_PIN=$PWD/none refused 78 "no trust file was ever confirmed" admit good.json
 }
 
-@test "without Python or its YAML nothing can be known, and it says what to install" {
+@test "without Python nothing can be known, without its YAML only JSON, and it says what to install" {
   local real
   pod "$IMAGE" >good.json
+  sed '1i # Not JSON any more.' good.json >good.yaml
   # The project's own Python comes first where there is one.
   cp -R "$ROOT/scripts" "$ROOT/policy" .
   real=$(command -v python3)
   mkdir bin
   printf '#!/bin/sh\nexec %q -S "$@"\n' "$real" >bin/python3
   chmod +x bin/python3
-  PATH=$PWD/bin:$PATH refused 69 "install python3-yaml" policy/admit --no-signatures good.json
+  PATH=$PWD/bin:$PATH refused 69 "install python3-yaml" policy/admit --no-signatures good.yaml
+  PATH=$PWD/bin:$PATH policy/admit --no-signatures good.json
   printf '#!/bin/sh\necho broken >&2\nexit 1\n' >bin/python3
   PATH=$PWD/bin:$PATH refused 69 "nothing can be known, as judge.py ended with 1: broken" policy/admit --no-signatures good.json
   rm bin/python3

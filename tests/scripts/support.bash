@@ -4,6 +4,7 @@
 
 # Makes the copy and goes where no script lies.
 make_copy() {
+  : "${WORK:?scripts/test scripts gives it}" "${ROOT:?scripts/test scripts gives it}"
   source "$ROOT/scripts/lib/log.sh"
   source "$ROOT/scripts/lib/network.sh"
   source "$ROOT/scripts/lib/process.sh"
@@ -57,6 +58,8 @@ processes_of_copy() {
 
 # Ends whatever a failed test left behind.
 remove_copy() {
+  # Whoever works on a file of nothing in particular is everybody.
+  [[ ${COPY:-} == */copy.* ]] || return 0
   [[ ! ${run_pid:-} ]] || process_end "$run_pid" 20
   processes_of_copy | while read -r pid _; do kill -KILL "$pid" 2>/dev/null || true; done
   rm -rf "$COPY"

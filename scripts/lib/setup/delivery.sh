@@ -86,6 +86,8 @@ setup_registry() {
 setup_oras() { setup_go oras oras.land/oras/cmd/oras; }
 setup_crane() { setup_go crane github.com/google/go-containerregistry/cmd/crane; }
 setup_conftest() { setup_go conftest github.com/open-policy-agent/conftest; }
+# gator: asks Gatekeeper's policies as it does in a cluster.
+setup_gator() { setup_go gator github.com/open-policy-agent/gatekeeper/v3/cmd/gator; }
 setup_referrers() { setup_go referrers .; }
 
 # offline: what airgap/prove-offline is made of.
