@@ -6,6 +6,8 @@
 FILES_EXCEPTIONS=$ROOT/policy/exceptions.tsv
 # What more judge.py and audit.py are told: --images FILE, --exempt NAMESPACE.
 FILES_WORDS=()
+# Not empty when a promotion is wanted; and the rule that the image which was judged last breaks.
+FILES_PROMOTED='' FILES_RULE=''
 # By reference: the folder, a number, where its signatures were gathered.
 declare -gA FILES_GATHERED=()
 
@@ -58,14 +60,25 @@ files_gather() { # reference…
   done
 }
 
-# Prints a line of JSON about each image: {reference, code, verdict, key, why}.
+# Whether an image may run, as far as what is signed of it says. Returns 0, 65 or 69; sets SIGN_WHY, SIGN_KEY and FILES_RULE.
+files_verdict() { # reference purpose…
+  local code=0
+  FILES_RULE="image-signed"
+  sign_verdict "$TEMPORARY/${FILES_GATHERED[$1]}" "$@" || return
+  [[ $FILES_PROMOTED ]] || return 0
+  FILES_RULE=promoted
+  promotion_verdict "$TEMPORARY/${FILES_GATHERED[$1]}" "$1" || code=$?
+  return "$code"
+}
+
+# Prints a line of JSON about each image: {reference, code, verdict, key, why, rule}.
 files_verdicts() { # purpose…
   local reference code
   while IFS= read -r reference; do
     code=0
-    sign_verdict "$TEMPORARY/${FILES_GATHERED[$reference]}" "$reference" "$@" || code=$?
-    printf '%s\t%s\t%s\t%s\n' "$reference" "$code" "$SIGN_KEY" "$SIGN_WHY"
-  done <"$TEMPORARY/images" | jq -Rc 'split("\t") | {reference: .[0], code: (.[1] | tonumber), verdict: ({"0": "admitted", "69": "unknown"}[.[1]] // "refused"), key: .[2], why: .[3]}'
+    files_verdict "$reference" "$@" || code=$?
+    printf '%s\t%s\t%s\t%s\t%s\n' "$reference" "$code" "$SIGN_KEY" "$SIGN_WHY" "$FILES_RULE"
+  done <"$TEMPORARY/images" | jq -Rc 'split("\t") | {reference: .[0], code: (.[1] | tonumber), verdict: ({"0": "admitted", "69": "unknown"}[.[1]] // "refused"), key: .[2], why: .[3], rule: .[4]}'
 }
 
 # Gets the configurations of the images that decide something, and judges again: what a file does not say its image may. Images for
@@ -136,14 +149,17 @@ files_known() { # folder
   } | jq -Rn 'reduce (inputs | split("\t")) as [$image, $config] ({}; .[$image] += [$config | fromjson]) | map_values(if any(.[]; . == null) then null else . end)'
 }
 
+# Prints what break_glass_load read, where it is there.
+files_glasses() { if declare -F break_glass_json >/dev/null; then break_glass_json; else echo '[]'; fi; }
+
 # Brings what was judged and what is signed together, and prints it, a file or an object at a time. Sets FILES_CODE to 0, 65 or 69.
 files_tell() { # table|json asked(true|false)
   local verdicts=$TEMPORARY/verdicts.json
   [[ $2 == false ]] || files_verdicts "${purposes[@]}" >"$verdicts"
   [[ -e $verdicts ]] || : >"$verdicts"
   # shellcheck disable=SC2016  # jq's
-  jq -c -L "$ROOT/policy/lib" --slurpfile verdicts "$verdicts" --argjson asked "$2" --rawfile rules "$ROOT/policy/rules.tsv" \
-    'include "tell"; together($verdicts | map({(.reference): .}) | add // {}; $asked; remedy($rules; "image-signed"))' "$TEMPORARY/judged" >"$TEMPORARY/told"
+  jq -c -L "$ROOT/policy/lib" --slurpfile verdicts "$verdicts" --argjson asked "$2" --rawfile rules "$ROOT/policy/rules.tsv" --argjson glasses "$(files_glasses)" \
+    'include "tell"; together($verdicts | map({(.reference): .}) | add // {}; $asked; $rules; $glasses)' "$TEMPORARY/judged" >"$TEMPORARY/told"
   if [[ $1 == json ]]; then cat "$TEMPORARY/told"; else jq -r -L "$ROOT/policy/lib" 'include "tell"; table' "$TEMPORARY/told"; fi
   FILES_CODE=$(jq -rn 'reduce (inputs | .verdict) as $verdict (0; if $verdict == "refused" or . == 65 then 65 elif $verdict == "unknown" then 69 else . end)' "$TEMPORARY/told")
 }

@@ -4,14 +4,19 @@
 def remedy($rules; $rule): $rules | split("\n")[] | split("\t") | select(.[0] == $rule) | .[1];
 
 # One object for a file, or for an object of a cluster: what was found in it, and what is known of its images. An image that nobody knows anything about is unknown.
-def together($verdicts; $asked; $remedy):
+def together($verdicts; $asked; $rules; $glasses):
   (.places | map(. + {signed: (if $asked then $verdicts[.image] // {code: 69, verdict: "unknown", key: "", why: "it was not asked"} else {code: 0} end)})) as $places
   | def unsigned($code): $places[] | select(.signed.code == $code)
-      | {object, where, image, rule: "image-signed", remedy: $remedy, why: .signed.why, line: "\(.object), \(.where) (\(.image)): image-signed: \($remedy)"};
-  [(.faults[] | select(.unknown | not)), unsigned(65)] as $faults
-  | [(.faults[] | select(.unknown) | del(.unknown)), unsigned(69)] as $unknown
+      | (.signed.rule // "image-signed") as $rule | remedy($rules; $rule) as $remedy
+      | {object, where, image, rule: $rule, remedy: $remedy, why: .signed.why, line: "\(.object), \(.where) (\(.image)): \($rule): \($remedy)"};
+  # What a broken glass lets through.
+  def glass: . as $fault | first($glasses[] | select(.image == $fault.image and (.rules | index($fault.rule)))) // null;
+  [(.faults[] | select(.unknown | not)), unsigned(65)] as $refused
+  | [(.faults[] | select(.unknown) | del(.unknown)), unsigned(69)] as $unsure
+  | ($refused | map(select(glass | not))) as $faults | ($unsure | map(select(glass | not))) as $unknown
+  | .excepted += ($refused + $unsure | map(glass as $glass | select($glass) + {reason: "the glass is broken until \($glass.until): \($glass.reason) (\($glass.id))"}))
   | del(.places, .wanted) + {verdict: (if $faults != [] then "refused" elif $unknown != [] then "unknown" else "admitted" end),
-      images: ($places | map({reference: .image} + (.signed | del(.code, .reference)) | map_values(select(. != ""))) | unique),
+      images: ($places | map({reference: .image} + (.signed | del(.code, .reference, .rule)) | map_values(select(. != ""))) | unique),
       faults: $faults, unknown: $unknown};
 
 # A text without what would write on a terminal, or turn it around.

@@ -84,7 +84,7 @@ rules() { table "$ROOT/policy/rules.tsv" | cut -f 1 | grep -vxE 'image-signed|pr
 
 @test "the API server says what the corpus says" { agrees admission; }
 
-# bats test_tags=kyverno
+# bats test_tags=alone
 @test "Kyverno says what the corpus says" { agrees kyverno; }
 
 @test "Gatekeeper says what the corpus says" { agrees gatekeeper; }

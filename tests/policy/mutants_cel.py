@@ -2,8 +2,9 @@
 """mutants_cel POLICY.yaml CASES.tsv AUDIT: takes every clause of the API server's policy away, one at a time, and asks the API server about
 the cases: all policies are there at once, and refuse nothing; what they would have said stands in the audit log.
 
-A clause is one side of an `&&`, an `||` or a `+` of lists, the condition of a `filter`, one element of a list that is written out, or one resource or
-operation that the policy is asked about. What does not compile without a part has no clause there. Prints as mutants.py does.
+A clause is one side of an `&&`, an `||` or a `+` of lists, the condition of a `filter`, one element of a list that is written out, or one
+resource or operation that the policy is asked about. What does not compile without a part has no clause there. Prints as mutants.py does.
+Every third clause is taken away, SEED says which; with FULL each.
 """
 
 import copy
@@ -24,6 +25,8 @@ NAME = "without-{}"
 # Of these nothing shows here: words, what the API server refuses before it asks a policy, and what breaks the glass.
 ELSEWHERE = {"remedies", "subject", "rules", "glass", "all_volumes", "input", "numbers", "lines", "told", "message"}
 LISTS = re.compile(r"\.map\(|^variables\.\w+\[i\]|^\[dyn\(null\)\]$")
+API = os.path.join(os.path.dirname(os.path.realpath(__file__)), "api.py")
+PARAMETERS = {"name": "mini-api-admission", "namespace": "mini-api-policy", "parameterNotFoundAction": "Deny"}
 # Of so many cases at a time: what has told itself apart by then is not asked about the next.
 AT_ONCE = 60
 
@@ -125,7 +128,7 @@ def install(made):
             "apiVersion": policy["apiVersion"],
             "kind": "ValidatingAdmissionPolicyBinding",
             "metadata": {"name": name},
-            "spec": {"policyName": name, "validationActions": ["Audit"], "paramRef": {"name": "mini-api-admission", "namespace": "mini-api-policy", "parameterNotFoundAction": "Deny"}},
+            "spec": {"policyName": name, "validationActions": ["Audit"], "paramRef": PARAMETERS},
         }
         things += [policy, binding]
     kubectl("create", "--filename", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": things}))
@@ -134,7 +137,8 @@ def install(made):
 
 def in_force(audit):
     """Waits until as many policies say something of an object that has every fault as will."""
-    spec = {"hostNetwork": True, "containers": [{"name": "api", "image": "nginx", "securityContext": {"privileged": True, "capabilities": {"add": ["ALL"]}}}]}
+    security = {"privileged": True, "capabilities": {"add": ["ALL"]}}
+    spec = {"hostNetwork": True, "containers": [{"name": "api", "image": "nginx", "securityContext": security}]}
     thing = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "everything"}}
     thing["spec"] = {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": spec}}
     seen = []
@@ -168,7 +172,8 @@ def main():
     path, cases, audit = sys.argv[1:]
     policy = yaml.safe_load(open(path, encoding="utf-8"))
     names, made = {NAME.format("nothing"): "nothing"}, {NAME.format("nothing"): copy.deepcopy(policy)}
-    for number, (words, without) in enumerate(clauses(policy)):
+    every, first = (1, 0) if os.environ.get("FULL") else (3, int(os.environ.get("SEED", "1")) % 3)
+    for number, (words, without) in list(enumerate(clauses(policy)))[first::every]:
         names[NAME.format(number)], made[NAME.format(number)] = words, without
     left = install(made) - {NAME.format("nothing")}
     in_force(audit)
@@ -186,7 +191,7 @@ def main():
     for at in range(steps):
         with open(part.name, "w", encoding="utf-8") as file:
             file.writelines((stored if at == 0 else []) + others[at::steps])
-        subprocess.run(["python3", "-B", os.path.join(os.path.dirname(os.path.realpath(__file__)), "api.py"), "judge", part.name], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(["python3", "-B", API, "judge", part.name], stdout=subprocess.DEVNULL, check=True)
         time.sleep(1)
         requests, offset = told(audit, offset)
         gone = {}

@@ -49,7 +49,7 @@ judges_alike() { # engine
 
 @test "the API server judges references as the parser does" { judges_alike admission; }
 
-# bats test_tags=kyverno
+# bats test_tags=alone
 @test "Kyverno judges references as the parser does" { judges_alike kyverno; }
 
 @test "Gatekeeper judges references as the parser does" { judges_alike gatekeeper; }

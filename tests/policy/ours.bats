@@ -47,7 +47,7 @@ passes() { # engine
 
 @test "the API server lets chart and manifests pass" { passes admission; }
 
-# bats test_tags=kyverno
+# bats test_tags=alone
 @test "Kyverno lets chart and manifests pass" { passes kyverno; }
 
 @test "Gatekeeper lets chart and manifests pass" { passes gatekeeper; }

@@ -197,3 +197,23 @@ PROGRAMS
   hang_promotion "$image" "$KEYS/promoter.key" '[.]'
   judged 65 "is not well-formed" "$image"
 }
+
+@test "policy/admit asks for a promotion where it is told to, and a broken glass lets one image through" {
+  local image glass
+  image=$(push_image "$PLAIN/mini/mini-api" "asked by admit")
+  hang_signature "$image" "$KEYS/importer.key" import
+  printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: once}\nspec:\n  restartPolicy: Never\n  securityContext: {runAsNonRoot: true, runAsUser: 1}\n  containers: [{name: once, image: "%s"}]\n' "$image" >pod.yaml
+  "$ROOT/policy/admit" "$image" pod.yaml
+  run "$ROOT/policy/admit" --promoted "$image" pod.yaml
+  [[ $status == 65 && $output == *"it is not promoted"*"Pod/once, container once ($image): promoted: have it promoted"* ]]
+  export BREAK_GLASS=$PWD/glass
+  glass=$("$ROOT/policy/break-glass" open --key "$KEYS/breaker.key" --image "$image" --rule promoted --for 1h --reason "a long night")
+  run "$ROOT/policy/admit" --promoted --break-glass "$glass" "$image" pod.yaml
+  [[ $status == 0 && $output == *"promoted is let through, as the glass is broken until "*"excepted pod.yaml: "*"a long night (glass-"* ]]
+  # For that rule alone, and that image.
+  glass=$("$ROOT/policy/break-glass" open --key "$KEYS/breaker.key" --image "$image" --rule probes --for 1h --reason "a long night")
+  run "$ROOT/policy/admit" --promoted --break-glass "$glass" "$image" pod.yaml
+  [[ $status == 65 ]]
+  hang_promotion "$image" "$KEYS/promoter.key"
+  "$ROOT/policy/admit" --promoted "$image" pod.yaml
+}

@@ -1,6 +1,6 @@
 # Kyverno's webhook, its own program beside a real API server: the corpus, and what happens while it is away.
 
-# bats file_tags=kyverno
+# bats file_tags=alone
 bats_require_minimum_version 1.5.0
 
 setup_file() {

@@ -80,9 +80,9 @@ walk_bounded() {
 walk_tagged() {
   local key
   ((${#walk_also[@]})) || return 0
-  for key in "${!walk_also[@]}"; do printf '%s\t%s\t%s\n' "${key% *}" "${key#* }" "${walk_also[$key]}"; done |
+  { for key in "${!walk_also[@]}"; do printf '%s\t%s\t%s\n' "${key% *}" "${key#* }" "${walk_also[$key]}"; done |
     awk -F '\t' -v OFS='\t' 'FILENAME == ARGV[1] { tag[$1, $2] = $3; next } ($1, $2) in tag { $7 = tag[$1, $2] } { print }' /dev/stdin "$walk_folder/found" >"$walk_folder/found.new" &&
-    mv "$walk_folder/found.new" "$walk_folder/found" || fail 73 "$walk_folder cannot be written"
+    mv "$walk_folder/found.new" "$walk_folder/found"; } || fail 73 "$walk_folder cannot be written"
 }
 
 # Gets the list of tags of every repository, page after page.

@@ -28,7 +28,7 @@ ready_rollout() { # reference from
 ready_colour() { # reference from
   local other=blue merged
   [[ $2 != blue ]] || other=green
-  mkdir -p "$ROLLOUT" && printf '%s_IMAGE=%s\n' "${other^^}" "$1" >"$ROLLOUT/asked.env" || fail 73 "$ROLLOUT cannot be written"
+  { mkdir -p "$ROLLOUT" && printf '%s_IMAGE=%s\n' "${other^^}" "$1" >"$ROLLOUT/asked.env"; } || fail 73 "$ROLLOUT cannot be written"
   COMPOSE_MORE=("$ROLLOUT/asked.env")
   merged=$(compose --profile '*' config --format json 2>"$LOCAL/merged.log") || fail 78 "compose does not take its files: $(tail -n 1 "$LOCAL/merged.log")"
   COMPOSE_MORE=()
