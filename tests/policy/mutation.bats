@@ -38,10 +38,10 @@ needed() { # least pattern-of-files [some]
   needed 200 '[a-z]+\.py'
 }
 
-@test "each clause of the Rego library is needed by a case" {
+@test "of the Rego library every second clause, with --full each, is needed by a case" {
   python3 "$BATS_TEST_DIRNAME/mutants_rego.py" "$ROOT/policy" "$CORPUS" "$BATS_TEST_DIRNAME/registries.txt" "$ROOT/.tools/bin/conftest" \
     "$BATS_TEST_DIRNAME/survivors.tsv" >told
-  needed 350 '[a-z]+\.rego'
+  needed 170 '[a-z]+\.rego' some
 }
 
 @test "of the API server's policy every third clause, with --full each, is needed by a case" {
