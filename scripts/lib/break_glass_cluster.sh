@@ -1,13 +1,11 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2016,SC2154  # what is in single quotes is jq's; TEMPORARY is the caller's
 # What a cluster is told of broken glass: lines "UNTIL namespace|image NAME RULE,RULE ID" under the key break-glass of the ConfigMap with
-# the parameters, which admission and Kyverno read, and the same in the parameters of Gatekeeper's constraint. Engines compare UNTIL with the
-# creationTimestamp that the API server itself sets when something is created: so it ends by itself, and covers what is created, not
-# what is altered. Needs break_glass.sh.
+# the parameters, which admission and Kyverno read. Engines compare UNTIL with the creationTimestamp that the API server itself sets when
+# something is created: so it ends by itself, and covers what is created, not what is altered. Needs break_glass.sh.
 
-# The ConfigMap: NAMESPACE/NAME. The constraint: KIND/NAME.
+# The ConfigMap: NAMESPACE/NAME.
 BREAK_GLASS_PARAMETERS=${BREAK_GLASS_PARAMETERS:-mini-api-policy/mini-api-admission}
-BREAK_GLASS_CONSTRAINT=${BREAK_GLASS_CONSTRAINT:-mayrun/may-run}
 
 # Runs kubectl against a cluster; fails with 69 when that is not reached.
 break_glass_kubectl() { # kubeconfig words…
@@ -31,26 +29,11 @@ break_glass_cluster_alter() { # kubeconfig program jq-options…
     jq --arg now "$(trust_now)" "$@" '(.data["break-glass"] // "" | split("\n") | map(select(. != "" and split(" ")[0] > $now)) | '"$program"') as $lines
       | .data["break-glass"] = ($lines | join("\n")) | if $lines == [] then del(.data["break-glass"]) else . end' "$TEMPORARY/parameters" >"$TEMPORARY/altered"
     # With the version that was read: whoever was quicker is not overwritten.
-    if break_glass_kubectl "$config" replace --filename "$TEMPORARY/altered" >/dev/null; then
-      break_glass_cluster_constraint "$config"
-      return
-    fi
+    if break_glass_kubectl "$config" replace --filename "$TEMPORARY/altered" >/dev/null; then return; fi
     ((try == 5)) || grep -q Conflict "$TEMPORARY/kubectl.log" || break
     sleep 0.2
   done
   break_glass_unreached
-}
-
-# Gives the lines to Gatekeeper's constraint, where there is one.
-break_glass_cluster_constraint() { # kubeconfig
-  local code=0
-  break_glass_kubectl "$1" get "$BREAK_GLASS_CONSTRAINT" --output name >/dev/null || code=$?
-  if ((code != 0)); then
-    grep -qE 'NotFound|doesn.t have a resource type' "$TEMPORARY/kubectl.log" || break_glass_unreached
-    return 0
-  fi
-  break_glass_kubectl "$1" patch "$BREAK_GLASS_CONSTRAINT" --type merge --patch "$(jq -c '{spec: {parameters: {breakGlass: (.data["break-glass"] // "" | split("\n") | map(select(. != "")))}}}' \
-    "$TEMPORARY/altered")" >/dev/null || break_glass_unreached
 }
 
 # Tells a cluster what a document opens.

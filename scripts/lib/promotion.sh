@@ -29,16 +29,10 @@ promotion_attest() { # reference(pinned) key predicate-file
 # Whether an image that was gathered (sign_gather) is promoted in its repository. Returns 0, 65 or 69; SIGN_WHY says why not, SIGN_KEY
 # and SIGN_FOUND by which key and attestation. One that holds is enough, whatever else hangs on the image.
 promotion_verdict() { # folder reference
-  local folder=$1 repository audience code why id type bundle
+  local folder=$1 repository audience why id type bundle
   reference_parse "$2" || true
   repository=$REF_REPOSITORY
-  SIGN_KEY='' SIGN_WHY='' SIGN_FOUND=''
-  read -r code why <"$folder/outcome" || true
-  if [[ $code != 0 ]]; then
-    SIGN_WHY=${why:-"nothing is known of it"}
-    [[ $code != 65 ]] || return 65
-    return 69
-  fi
+  sign_known "$folder" || return
   audience=$(trust_audience)
   while IFS=$'\t' read -r id type _ _ bundle; do
     [[ $type == "$PROMOTION" ]] || continue
@@ -54,11 +48,7 @@ promotion_verdict() { # folder reference
     fi
     SIGN_WHY=${SIGN_WHY:-"the promotion by key $id $(trust_plain "$why")"}
   done <"$folder/found"
-  if [[ -s $folder/unsure ]]; then
-    SIGN_WHY=$(sort -u "$folder/unsure")
-    SIGN_WHY=${SIGN_WHY%%$'\n'*}
-    return 69
-  fi
+  sign_sure "$folder" || return
   SIGN_WHY=${SIGN_WHY:-"it is not promoted: no key of the trust file attested that"}
   return 65
 }

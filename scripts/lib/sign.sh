@@ -324,15 +324,9 @@ sign_verdict() { # folder reference purpose…
 
 # The same for an image that was signed in this repository, wherever it lies now.
 sign_verdict_of() { # folder repository purpose…
-  local folder=$1 repository=$2 code why id type for_purpose for_repository bundle purpose
+  local folder=$1 repository=$2 id type for_purpose for_repository bundle purpose
   shift 2
-  SIGN_KEY='' SIGN_WHY='' SIGN_FOUND=''
-  read -r code why <"$folder/outcome" || true
-  if [[ $code != 0 ]]; then
-    SIGN_WHY=${why:-"nothing is known of it"}
-    [[ $code != 65 ]] || return 65
-    return 69
-  fi
+  sign_known "$folder" || return
   while IFS=$'\t' read -r id type for_purpose for_repository bundle; do
     [[ $type == "$SIGN_STATEMENT" ]] || continue
     for purpose in "$@"; do
@@ -346,16 +340,31 @@ sign_verdict_of() { # folder repository purpose…
       fi
     done
   done <"$folder/found"
-  if [[ -s $folder/unsure ]]; then
-    SIGN_WHY=$(sort -u "$folder/unsure")
-    SIGN_WHY=${SIGN_WHY%%$'\n'*}
-    return 69
-  fi
+  sign_sure "$folder" || return
   if [[ ! $SIGN_WHY && -s $folder/strange ]]; then SIGN_WHY="it is signed by a key that the trust file does not have: $(sign_few "$folder/strange")"; fi
   if [[ ! $SIGN_WHY && -s $folder/forged ]]; then SIGN_WHY="the signature that names key $(sign_few "$folder/forged") was not made by it"; fi
   if [[ ! $SIGN_WHY && -e $folder/attested ]]; then SIGN_WHY="it is not signed; what is attested of it is no signature"; fi
   SIGN_WHY=${SIGN_WHY:-"it is not signed"}
   return 65
+}
+
+# Whether an image that was gathered is there. Returns 0, 65 or 69, and forgets what was said of another; SIGN_WHY says why not.
+sign_known() { # folder
+  local code why
+  SIGN_KEY='' SIGN_WHY='' SIGN_FOUND=''
+  read -r code why <"$1/outcome" || true
+  [[ $code != 0 ]] || return 0
+  SIGN_WHY=${why:-"nothing is known of it"}
+  [[ $code != 65 ]] || return 65
+  return 69
+}
+
+# Returns 69, and SIGN_WHY says why, when something that hangs on an image could not be read: it may be what is missed.
+sign_sure() { # folder
+  [[ -s $1/unsure ]] || return 0
+  SIGN_WHY=$(sort -u "$1/unsure")
+  SIGN_WHY=${SIGN_WHY%%$'\n'*}
+  return 69
 }
 
 # Prints the first three lines of a file, sorted, with commas between them.

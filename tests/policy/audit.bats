@@ -6,29 +6,25 @@ bats_require_minimum_version 1.5.0
 setup_file() {
   export ROOT
   ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd -P)
-  BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR
   load_all
-  start_registries "$BATS_FILE_TMPDIR"
-  make_trust "$BATS_FILE_TMPDIR"
+  signed_start
 }
 
 teardown_file() {
   load_all
-  stop_registries "$BATS_FILE_TMPDIR"
+  signed_stop
 }
 
 load_all() {
   source "$BATS_TEST_DIRNAME/signed.bash"
   source "$BATS_TEST_DIRNAME/cluster.bash"
   source "$ROOT/tests/refused.bash"
-  load_house
 }
 
 setup() {
   load_all
-  KEYS=$BATS_FILE_TMPDIR
+  signed_test
   IMAGE=$PLAIN/mini/mini-api@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-  cd "$BATS_TEST_TMPDIR"
 }
 
 # Nothing is left of a cluster whose test failed.

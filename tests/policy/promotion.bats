@@ -5,24 +5,18 @@ bats_require_minimum_version 1.5.0
 setup_file() {
   export ROOT
   ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd -P)
-  BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR
   source "$BATS_TEST_DIRNAME/signed.bash"
-  load_house
-  start_registries "$BATS_FILE_TMPDIR"
-  make_trust "$BATS_FILE_TMPDIR"
+  signed_start
 }
 
 teardown_file() {
   source "$BATS_TEST_DIRNAME/signed.bash"
-  load_house
-  stop_registries "$BATS_FILE_TMPDIR"
+  signed_stop
 }
 
 setup() {
   source "$BATS_TEST_DIRNAME/signed.bash"
-  load_house
-  KEYS=$BATS_FILE_TMPDIR
-  cd "$BATS_TEST_TMPDIR"
+  signed_test
 }
 
 # Asks whether an image is promoted, which must end with this code and these words.

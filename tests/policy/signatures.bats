@@ -8,12 +8,8 @@ bats_require_minimum_version 1.5.0
 setup_file() {
   export ROOT
   ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd -P)
-  BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR
   source "$BATS_TEST_DIRNAME/signed.bash"
-  load_house
-  cd "$BATS_FILE_TMPDIR"
-  start_registries "$BATS_FILE_TMPDIR"
-  make_trust "$BATS_FILE_TMPDIR"
+  signed_start
   local registry kind image
   : >images
   for kind in plain listing; do
@@ -174,15 +170,12 @@ ask_admit() { # list
 
 teardown_file() {
   source "$BATS_TEST_DIRNAME/signed.bash"
-  load_house
-  stop_registries "$BATS_FILE_TMPDIR"
+  signed_stop
 }
 
 setup() {
   source "$BATS_TEST_DIRNAME/signed.bash"
-  load_house
-  KEYS=$BATS_FILE_TMPDIR
-  cd "$BATS_TEST_TMPDIR"
+  signed_test
 }
 
 # What an engine said of a case in both registries, which must be this verdict, these rules and words.

@@ -10,6 +10,24 @@ load_house() {
   for part in project log network process document trust reference registry sign promotion; do source "$ROOT/scripts/lib/$part.sh"; done
 }
 
+# What blocks of a file of tests begin and end with: two registries and whom to believe, in the folder of the file; a folder for each test.
+signed_start() {
+  BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR
+  load_house
+  start_registries "$BATS_FILE_TMPDIR"
+  make_trust "$BATS_FILE_TMPDIR"
+}
+signed_stop() {
+  load_house
+  stop_registries "$BATS_FILE_TMPDIR"
+}
+signed_test() {
+  load_house
+  # shellcheck disable=SC2034  # read by tests
+  KEYS=$BATS_FILE_TMPDIR
+  cd "$BATS_TEST_TMPDIR" || return
+}
+
 # Makes a key that openssl reads: NAME.key and NAME.pub in this folder.
 plain_key() { # name
   openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1.key" 2>/dev/null
