@@ -27,12 +27,8 @@ setup() {
 }
 
 load_parts() {
-  local part
-  for part in project log network process; do
-    # shellcheck source=/dev/null
-    source "$ROOT/scripts/lib/$part.sh"
-  done
   source "$BATS_TEST_DIRNAME/cluster.bash"
+  cluster_house
 }
 
 # What was there before the policies, with every fault. Nobody tends to it: the controllers would make Pods of it, or anew.

@@ -1,6 +1,15 @@
 # shellcheck shell=bash
 # An API server of our own with its store, on 127.0.0.1 and for whoever runs it: what admission needs of Kubernetes, without nodes. The
-# caller has sourced project, log, network and process of scripts/lib.
+# caller has sourced project, log, network and process of scripts/lib, by cluster_house or otherwise.
+
+# The parts of the project that tests with a cluster call.
+cluster_house() {
+  local part
+  for part in project log network process; do
+    # shellcheck source=/dev/null
+    source "$ROOT/scripts/lib/$part.sh"
+  done
+}
 
 # Starts both, below a folder, and fills in API (its address) and KUBECONFIG; waits until requests are served.
 cluster_start() { # folder

@@ -31,6 +31,16 @@ PARAMETERS = {"name": "mini-api-admission", "namespace": "mini-api-policy", "par
 AT_ONCE = 60
 
 
+def reach(marks, deeper, shallower):
+    """As far as this depth goes: the place of the mark that ends it."""
+    depth = 0
+    for place, sign in marks:
+        depth += (sign in deeper) - (sign in shallower)
+        if depth < 0 or (depth == 0 and sign in ("&&", "||", "+", ",", "?", ":")):
+            return place
+    return None
+
+
 def segments(text):
     """What stands between operators, commas and brackets, with the operator that goes away with it."""
     bare = STRING.sub(lambda match: "_" * len(match[0]), text)
@@ -39,32 +49,10 @@ def segments(text):
         for start, end, sign in marks:
             if sign != kind:
                 continue
-            # To the right as far as this depth goes.
-            depth, at = 0, len(text)
-            for begin, finish, other in marks:
-                if begin < end:
-                    continue
-                if other in "([{":
-                    depth += 1
-                elif other in ")]}":
-                    depth -= 1
-                if depth < 0 or (depth == 0 and other in ("&&", "||", "+", ",", "?", ":")):
-                    at = begin
-                    break
-            yield slice(start, at)
-            # And to the left.
-            depth, at = 0, 0
-            for begin, finish, other in reversed(marks):
-                if finish > start:
-                    continue
-                if other in ")]}":
-                    depth += 1
-                elif other in "([{":
-                    depth -= 1
-                if depth < 0 or (depth == 0 and other in ("&&", "||", "+", ",", "?", ":")):
-                    at = finish
-                    break
-            yield slice(at, end)
+            right = reach(((begin, other) for begin, _, other in marks if begin >= end), "([{", ")]}")
+            yield slice(start, len(text) if right is None else right)
+            left = reach(((finish, other) for _, finish, other in reversed(marks) if finish <= start), ")]}", "([{")
+            yield slice(left or 0, end)
 
 
 def elements(text):

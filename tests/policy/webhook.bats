@@ -31,14 +31,11 @@ setup() {
 
 load_parts() {
   local part
-  for part in project log network process; do
-    # shellcheck source=/dev/null
-    source "$ROOT/scripts/lib/$part.sh"
-  done
   for part in cluster webhook corpus; do
     # shellcheck source=/dev/null
     source "$BATS_TEST_DIRNAME/$part.bash"
   done
+  cluster_house
 }
 
 # Succeeds when a Pod of an image is refused in these words.
